@@ -1,0 +1,241 @@
+"""vllm-dry: vLLM's real scheduler and KV cache manager, no model, a simulated clock.
+
+Every decision is made by the code that runs in production; only the model is replaced, by one
+that emits a filler token until a request's true length is reached, and whose step takes a constant
+plus so much per scheduled token. Thousands of requests take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amin.engine.vllm import seam
+from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.observer import Observer
+from amin.engine.vllm.scheduler import AminScheduler
+from amin.errors import AminError, ConfigError
+from amin.record import RequestRecord, RunResult
+from amin.workload.interface import Job, check_workload
+
+FILLER_TOKEN = 1
+STOP_TOKEN = 2
+
+_MODEL_CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "num_hidden_layers": 1,
+    "vocab_size": 2**31 - 1,
+    "max_position_embeddings": 2**20,
+    "torch_dtype": "bfloat16",
+}
+
+STOCK = ("vllm-fcfs", "vllm-priority")
+"""vLLM's own schedulers, for comparison."""
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds that a step takes: `seconds_per_step` + `seconds_per_token` x scheduled tokens."""
+
+    seconds_per_step: float = 0.030
+    seconds_per_token: float = 0.00015
+
+    def __post_init__(self) -> None:
+        if not (self.seconds_per_step > 0 and self.seconds_per_token >= 0):
+            raise ConfigError(f"step time: got {self}, allowed: > 0 s per step, >= 0 s per token")
+
+    def __call__(self, num_scheduled_tokens: int) -> float:
+        """Seconds for a step with so many scheduled tokens."""
+        return self.seconds_per_step + self.seconds_per_token * num_scheduled_tokens
+
+
+@dataclass(frozen=True)
+class DryConfig:
+    """The engine's shape. Names are vLLM's where vLLM has them."""
+
+    num_gpu_blocks: int = 512
+    block_size: int = 16
+    max_num_seqs: int = 256
+    max_num_batched_tokens: int = 2048
+    max_model_len: int = 4096
+    enable_prefix_caching: bool = False
+    watermark: float = 0.0
+    async_scheduling: bool = False
+    step_time: StepTime = field(default_factory=StepTime)
+
+    def __post_init__(self) -> None:
+        for name in ("num_gpu_blocks", "block_size", "max_num_seqs", "max_num_batched_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: >= 1")
+
+
+class DryEngine:
+    """Runs workloads through a vLLM scheduler of one configuration.
+
+    `scheduler` is ``vllm-fcfs`` or ``vllm-priority`` (stock), or the settings of `AminScheduler`.
+    """
+
+    def __init__(self, config: DryConfig, scheduler: str | AminConfig) -> None:
+        if isinstance(scheduler, str) and scheduler not in STOCK:
+            raise ConfigError(f"scheduler: got {scheduler!r}, allowed: {', '.join(STOCK)}")
+        self.config = config
+        self.name = scheduler if isinstance(scheduler, str) else scheduler.policy
+        self.clock = 0.0
+        self._settings = scheduler
+        self.scheduler = _make_scheduler(config, scheduler)
+        self._num_requests = 0
+        self._block_hasher = None
+        if config.enable_prefix_caching:
+            self._block_hasher = seam.prefix_block_hasher(config.block_size)
+        # One block is vLLM's null block.
+        self._capacity_tokens = (config.num_gpu_blocks - 1) * config.block_size
+
+    def run(self, jobs: Sequence[Job]) -> RunResult:
+        """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""
+        check_workload(jobs)
+        observer = Observer(self.scheduler, lambda: self.clock)
+        rejected = [job for job in jobs if not self._can_ever_run(job)]
+        arriving = deque(job for job in jobs if self._can_ever_run(job))
+        lengths = {job.request.request_id: job.num_output_tokens for job in arriving}
+        # With async scheduling a step is scheduled before the previous one's output is known.
+        depth = 2 if self.config.async_scheduling else 1
+        in_flight: deque[Any] = deque()
+        while arriving or in_flight or self.scheduler.has_requests():
+            self._admit_arrived(arriving)
+            output = self.scheduler.schedule()
+            if output.total_num_scheduled_tokens:
+                self.clock += self.config.step_time(output.total_num_scheduled_tokens)
+                in_flight.append((output, self._emitting(output)))
+            elif not in_flight and not self._skip_idle(arriving):
+                break
+            if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
+                self._finish_step(*in_flight.popleft(), lengths)
+        return RunResult(
+            policy=self.name,
+            engine="vllm-dry",
+            seed=self._settings.seed if isinstance(self._settings, AminConfig) else 0,
+            num_blocks=self.config.num_gpu_blocks - 1,
+            block_size=self.config.block_size,
+            records=[*observer.records.values(), *map(_rejected, rejected)],
+            samples=observer.samples,
+            schedule_time=observer.schedule_time,
+            num_steps=len(observer.samples),
+        )
+
+    def _can_ever_run(self, job: Job) -> bool:
+        # vLLM's frontend refuses these; a scheduler would wait for them for ever.
+        total = job.request.num_prompt_tokens + job.num_output_tokens
+        return total <= min(self.config.max_model_len, self._capacity_tokens)
+
+    def _admit_arrived(self, arriving: deque[Job]) -> None:
+        while arriving and arriving[0].request.arrival_time <= self.clock:
+            job = arriving.popleft()
+            now, self.clock = self.clock, job.request.arrival_time
+            self.scheduler.add_request(self._vllm_request(job))
+            self.clock = now
+
+    def _skip_idle(self, arriving: deque[Job]) -> bool:
+        """Nothing to do until the next arrival; returns False at the end of the work."""
+        if self.scheduler.get_num_unfinished_requests():
+            running, waiting = self.scheduler.get_request_counts()
+            raise AminError(
+                f"{self.name} stalled at {self.clock:.3f} s: nothing scheduled, "
+                f"{running} running, {waiting} waiting"
+            )
+        if arriving:
+            self.clock = max(self.clock, arriving[0].request.arrival_time)
+        return bool(arriving)
+
+    def _emitting(self, output: Any) -> set[str]:
+        """The requests of a step whose known tokens are all computed, so that one is sampled."""
+        requests = self.scheduler.requests
+        return {i for i in output.num_scheduled_tokens if not requests[i].is_prefill_chunk}
+
+    def _finish_step(self, output: Any, emitting: set[str], lengths: dict[str, int]) -> None:
+        ids = list(output.num_scheduled_tokens)
+        sampled: list[list[int]] = []
+        for request_id in ids:
+            request = self.scheduler.requests.get(request_id)
+            if request is None or request_id not in emitting:
+                sampled.append([])
+                continue
+            is_last = request.num_output_tokens + 1 >= lengths[request_id]
+            sampled.append([STOP_TOKEN if is_last else FILLER_TOKEN])
+        self.scheduler.update_from_output(
+            output,
+            seam.ModelRunnerOutput(
+                req_ids=ids,
+                req_id_to_index={request_id: i for i, request_id in enumerate(ids)},
+                sampled_token_ids=sampled,
+            ),
+        )
+
+    def _vllm_request(self, job: Job) -> seam.Request:
+        request = job.request
+        hints: dict[str, Any] = {}
+        if request.predicted_class is not None:
+            hints["amin_class"] = request.predicted_class
+        if request.hint is not None:
+            hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
+        self._num_requests += 1
+        # Distinct prompts: the tokens are the request's number, so that no two share a prefix.
+        prompt = job.prompt_token_ids or (self._num_requests,) * request.num_prompt_tokens
+        params = seam.SamplingParams(
+            max_tokens=request.max_tokens,
+            ignore_eos=True,
+            stop_token_ids=[STOP_TOKEN],
+            extra_args=hints or None,
+        )
+        return seam.Request(
+            request_id=request.request_id,
+            prompt_token_ids=list(prompt),
+            sampling_params=params,
+            pooling_params=None,
+            arrival_time=request.arrival_time,
+            priority=request.priority,
+            block_hasher=self._block_hasher,
+        )
+
+
+def _rejected(job: Job) -> RequestRecord:
+    request = job.request
+    return RequestRecord(
+        request_id=request.request_id,
+        arrival_time=request.arrival_time,
+        num_prompt_tokens=request.num_prompt_tokens,
+        lower=0,
+        upper=0,
+        status="rejected",
+    )
+
+
+def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
+    is_stock = isinstance(scheduler, str)
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "config.json").write_text(json.dumps(_MODEL_CONFIG))
+        vllm_config = seam.engine_config(
+            directory,
+            max_model_len=config.max_model_len,
+            block_size=config.block_size,
+            max_num_seqs=config.max_num_seqs,
+            max_num_batched_tokens=config.max_num_batched_tokens,
+            enable_prefix_caching=config.enable_prefix_caching,
+            watermark=config.watermark,
+            scheduling_policy="priority" if scheduler == "vllm-priority" else "fcfs",
+            additional_config={} if is_stock else {"amin": asdict(scheduler)},
+        )
+    vllm_config.scheduler_config.async_scheduling = config.async_scheduling
+    stock = seam.AsyncScheduler if config.async_scheduling else seam.Scheduler
+    return seam.build_scheduler(
+        vllm_config, stock if is_stock else AminScheduler, config.num_gpu_blocks
+    )

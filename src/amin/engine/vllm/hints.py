@@ -1,0 +1,62 @@
+"""What a client may say of its request: ``vllm_xargs`` over HTTP, ``extra_args`` offline.
+
+``amin_lower``, ``amin_upper``  integers, the interval of the output length in tokens
+``amin_class``                  a short string, the row of the server's class table
+
+Believed only where the operator sets `client_hints`: a client that lies would jump the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from amin.errors import HintError
+from amin.request import LengthEstimate
+
+MAX_TOKENS = 10**9
+MAX_CLASS_LENGTH = 128
+FIELDS = ("amin_lower", "amin_upper", "amin_class")
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """The hints of one request, checked. Either may be missing."""
+
+    estimate: LengthEstimate | None = None
+    predicted_class: str | None = None
+
+
+def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
+    """Check the hints; raises `HintError` naming the field, the value and what is allowed.
+
+    A lower bound alone is completed by `max_tokens`; both ends are clamped to it.
+    """
+    if not extra_args:
+        return Hints()
+    lower = _token_count("amin_lower", extra_args.get("amin_lower"))
+    upper = _token_count("amin_upper", extra_args.get("amin_upper"))
+    if lower is not None and upper is not None and lower > upper:
+        raise HintError("amin_lower", lower, f"<= amin_upper ({upper})")
+    estimate = None
+    if lower is not None or upper is not None:
+        limit = max(max_tokens, 1)
+        estimate = LengthEstimate(lower or 1, max(upper or limit, lower or 1)).clamp(limit)
+    return Hints(estimate, _class_name(extra_args.get("amin_class")))
+
+
+def _token_count(field: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
+        raise HintError(field, value, f"an integer from 1 to {MAX_TOKENS}")
+    return value
+
+
+def _class_name(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_CLASS_LENGTH:
+        raise HintError("amin_class", value, f"a string of 1 to {MAX_CLASS_LENGTH} characters")
+    return value

@@ -1,0 +1,81 @@
+"""From a vLLM request to an estimate of its length: hints if trusted, else the predictor.
+
+Nothing in here raises: a request that cannot be predicted runs with the bound 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from amin.engine.vllm import seam
+from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.hints import Hints, parse_hints
+from amin.errors import HintError
+from amin.predictor.catalog import get_predictor
+from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
+from amin.request import LengthEstimate, Request
+
+logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """Estimates on arrival, outcomes at the end.
+
+    `num_bad_hints` counts requests whose hints were malformed and therefore ignored; over HTTP
+    `HintMiddleware` refuses these before they get here.
+    """
+
+    def __init__(self, config: AminConfig) -> None:
+        predictor = get_predictor(config.predictor)
+        self.predictor = GuardedPredictor(predictor, timeout=config.predictor_timeout)
+        self.num_bad_hints = 0
+        self._client_hints = config.client_hints
+        self._next_warning = -float("inf")
+        self._known: dict[str, tuple[Request, LengthEstimate]] = {}
+
+    def estimate(self, request: seam.Request) -> LengthEstimate:
+        """The interval to believe for a request that arrives."""
+        hints = self._hints(request)
+        facts = Request(
+            request_id=request.request_id,
+            num_prompt_tokens=request.num_prompt_tokens,
+            max_tokens=request.max_tokens,
+            arrival_time=request.arrival_time,
+            priority=request.priority,
+            predicted_class=hints.predicted_class,
+            hint=hints.estimate,
+        )
+        estimate = hints.estimate or self.predictor.predict(facts)
+        self._known[request.request_id] = facts, estimate
+        return estimate
+
+    def ended(self, request: seam.Request) -> None:
+        """Let the predictor learn from a request that finished or was aborted."""
+        known = self._known.pop(request.request_id, None)
+        if known is not None:
+            self.predictor.learn(known[0], request.num_output_tokens, seam.was_cut(request))
+
+    def known_estimate(self, request_id: str) -> LengthEstimate | None:
+        """What was estimated for a request that has not ended, for those who keep records."""
+        known = self._known.get(request_id)
+        return known[1] if known else None
+
+    def _hints(self, request: seam.Request) -> Hints:
+        params = request.sampling_params
+        if not self._client_hints or params is None:
+            return Hints()
+        try:
+            return parse_hints(params.extra_args, request.max_tokens)
+        except HintError as error:
+            self.num_bad_hints += 1
+            now = time.monotonic()
+            if now >= self._next_warning:
+                self._next_warning = now + WARNING_INTERVAL
+                logger.warning(
+                    "request %s: hint ignored: %s (%d so far)",
+                    request.request_id,
+                    error,
+                    self.num_bad_hints,
+                )
+            return Hints()

@@ -1,0 +1,151 @@
+"""What the policy is told of each request: one row of integers from arrival to the end.
+
+Rows live in one table that compiled rules run over, so that a step costs a few microseconds
+whatever the policy, and nothing is ever recomputed for the requests that merely wait.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from amin.policy.compiled import COLUMN, Slots, Table
+from amin.policy.interface import Policy
+from amin.request import LengthEstimate, RequestView
+
+NUM_OUTPUT = COLUMN["num_output_tokens"]
+NUM_COMPUTED = COLUMN["num_computed_tokens"]
+NUM_PROMPT = COLUMN["num_prompt_tokens"]
+BOUND = COLUMN["bound"]
+ADMISSION = COLUMN["admission_index"]
+NUM_PREEMPTIONS = COLUMN["num_preemptions"]
+
+PRIORITY_LIMIT = 2**20
+"""Priorities beyond +-2**20 are clamped, so that a rule may pack one with another key."""
+
+
+class Ledger:
+    """The rows of all requests that an engine knows, waiting or running.
+
+    `capacity_tokens` is the longest sequence that the cache can hold at all. Beside the table, by
+    slot: `ties` breaks equal preemption keys, `fixed` counts blocks that do not grow with the
+    output (negative where a prefix is shared with a request that counts it).
+    """
+
+    def __init__(self, policy: Policy, capacity_tokens: int, seed: int) -> None:
+        self._policy = policy
+        self._capacity_tokens = capacity_tokens
+        self._random = random.Random(seed)
+        self._slots: dict[str, int] = {}
+        self._free: list[int] = []
+        self._num_arrivals = 0
+        self._num_admissions = 0
+        self.table: Table = np.zeros((256, len(RequestView._fields)), np.int64)
+        self.ties: npt.NDArray[np.float64] = np.zeros(256)
+        self.fixed: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._slots
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def open(
+        self,
+        request_id: str,
+        *,
+        num_prompt_tokens: int,
+        max_tokens: int,
+        priority: int,
+        estimate: LengthEstimate,
+    ) -> None:
+        """Start the row of a request that arrives."""
+        slot = self._new_slot()
+        self._slots[request_id] = slot
+        estimate = estimate.clamp(max_tokens)
+        priority = max(-PRIORITY_LIMIT, min(priority, PRIORITY_LIMIT))
+        view = RequestView(
+            num_prompt_tokens=num_prompt_tokens,
+            num_output_tokens=0,
+            num_computed_tokens=0,
+            max_tokens=max_tokens,
+            lower=estimate.lower,
+            upper=estimate.upper,
+            bound=1,
+            priority=priority,
+            arrival_index=self._num_arrivals,
+            admission_index=-1,
+            num_preemptions=0,
+        )
+        self._num_arrivals += 1
+        self.table[slot] = view._replace(bound=self._bounded(self._policy.initial_bound(view), view))
+        self.ties[slot] = self._random.random()
+
+    def close(self, request_id: str) -> None:
+        """Drop the row of a request that ended."""
+        slot = self._slots.pop(request_id, None)
+        if slot is not None:
+            self._free.append(slot)
+
+    def slot(self, request_id: str) -> int:
+        """The row's index in `table`, `ties` and `fixed`."""
+        return self._slots[request_id]
+
+    def view(self, request_id: str) -> RequestView:
+        """What the policy sees of the request now."""
+        return RequestView(*self.table[self._slots[request_id]].tolist())
+
+    def queued(self, request_id: str, num_prompt_tokens: int, num_output_tokens: int) -> None:
+        """The request waits (again), holding no memory."""
+        row = self.table[self._slots[request_id]]
+        row[NUM_PROMPT] = num_prompt_tokens
+        row[NUM_OUTPUT] = num_output_tokens
+        row[NUM_COMPUTED] = 0
+        row[ADMISSION] = -1
+
+    def preempted(self, request_id: str, num_output_tokens: int) -> None:
+        """The request is about to lose its memory: let the policy learn from what it made."""
+        row = self.table[self._slots[request_id]]
+        row[NUM_OUTPUT] = num_output_tokens
+        view = self.view(request_id)
+        row[BOUND] = self._bounded(self._policy.learn(view), view)
+        row[NUM_PREEMPTIONS] += 1
+
+    def running(self, request_ids: Iterable[str], num_computed_tokens: Sequence[int]) -> Slots:
+        """Bring the rows of the running requests up to date; returns their slots, in order.
+
+        A running request that was not seen running before gets the next admission index.
+        """
+        slots_of = self._slots
+        slots = np.array([slots_of[i] for i in request_ids], np.int64)
+        table = self.table
+        computed = np.array(num_computed_tokens, np.int64)
+        table[slots, NUM_COMPUTED] = computed
+        # The token after the computed ones is sampled but not yet in memory. While the prompt (or
+        # a preempted request's own output) is still being computed, nothing new was sampled.
+        made = computed + 1 - table[slots, NUM_PROMPT]
+        table[slots, NUM_OUTPUT] = np.maximum(table[slots, NUM_OUTPUT], made)
+        new = slots[table[slots, ADMISSION] < 0]
+        if new.size:
+            table[new, ADMISSION] = np.arange(new.size) + self._num_admissions
+            self._num_admissions += int(new.size)
+        return slots
+
+    def _bounded(self, bound: int, view: RequestView) -> int:
+        """A bound never falls, and never asks for more than the request or the cache allows."""
+        limit = min(view.max_tokens, self._capacity_tokens - view.num_prompt_tokens + 1)
+        return max(min(int(bound), max(limit, 1)), view.bound)
+
+    def _new_slot(self) -> int:
+        if not self._free:
+            size = len(self.table)
+            used = len(self._slots)
+            if used == size:
+                self.table = np.vstack([self.table, np.zeros_like(self.table)])
+                self.ties = np.concatenate([self.ties, np.zeros_like(self.ties)])
+                self.fixed = np.concatenate([self.fixed, np.zeros_like(self.fixed)])
+            return used
+        return self._free.pop()

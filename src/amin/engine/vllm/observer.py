@@ -1,0 +1,116 @@
+"""Writes down what a vLLM scheduler does, amin's or stock alike, without changing it.
+
+It wraps methods of one scheduler object: arrivals, steps, preemptions, tokens and ends become
+`RequestRecord` and `StepSample`. Works wherever the scheduler is in reach: the dry engine, and a
+vLLM engine that runs in this process.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from amin.engine.vllm import seam
+from amin.record import RequestRecord, StepSample
+
+
+class Observer:
+    """Observes `scheduler` from now on; `clock` gives the engine's time in seconds."""
+
+    def __init__(self, scheduler: Any, clock: Callable[[], float]) -> None:
+        self.records: dict[str, RequestRecord] = {}
+        self.samples: list[StepSample] = []
+        self.schedule_time = 0.0
+        self._scheduler = scheduler
+        self._clock = clock
+        # request id -> how many of its tokens had been computed when it was preempted
+        self._frontiers: dict[str, int] = {}
+        for name in (
+            "add_request",
+            "schedule",
+            "update_from_output",
+            "_preempt_request",
+            "finish_requests",
+        ):
+            setattr(scheduler, name, self._wrap(getattr(self, f"_on_{name}"), name))
+
+    def _wrap(self, handler: Callable[..., Any], name: str) -> Callable[..., Any]:
+        original = getattr(self._scheduler, name)
+        return lambda *args, **kwargs: handler(original, *args, **kwargs)
+
+    def _on_add_request(self, original: Callable[..., Any], request: seam.Request) -> None:
+        original(request)
+        intake = getattr(self._scheduler, "amin_intake", None)
+        estimate = intake.known_estimate(request.request_id) if intake else None
+        self.records.setdefault(
+            request.request_id,
+            RequestRecord(
+                request_id=request.request_id,
+                arrival_time=self._clock(),
+                num_prompt_tokens=request.num_prompt_tokens,
+                lower=estimate.lower if estimate else 0,
+                upper=estimate.upper if estimate else 0,
+            ),
+        )
+
+    def _on_schedule(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        output = original(*args, **kwargs)
+        self.schedule_time += time.perf_counter() - start
+        now = self._clock()
+        for new in output.scheduled_new_reqs:
+            record = self.records[new.req_id]
+            if math.isnan(record.first_scheduled_time):
+                record.first_scheduled_time = now
+        self._count_recomputed(output.num_scheduled_tokens)
+        scheduler = self._scheduler
+        pool = scheduler.kv_cache_manager.block_pool
+        used = pool.num_gpu_blocks - 1 - pool.get_num_free_blocks()
+        self.samples.append(StepSample(now, used, *scheduler.get_request_counts()))
+        return output
+
+    def _count_recomputed(self, num_scheduled_tokens: dict[str, int]) -> None:
+        for request_id in [i for i in self._frontiers if i in num_scheduled_tokens]:
+            end = self._scheduler.requests[request_id].num_computed_tokens
+            start = end - num_scheduled_tokens[request_id]
+            again = min(end, self._frontiers[request_id]) - start
+            self.records[request_id].num_recomputed_tokens += max(again, 0)
+            if end >= self._frontiers[request_id]:
+                del self._frontiers[request_id]
+
+    def _on__preempt_request(
+        self, original: Callable[..., Any], request: seam.Request, *args: Any, **kwargs: Any
+    ) -> None:
+        record = self.records[request.request_id]
+        record.num_preemptions += 1
+        record.num_lost_tokens += request.num_computed_tokens
+        self._frontiers[request.request_id] = max(
+            request.num_computed_tokens, self._frontiers.get(request.request_id, 0)
+        )
+        original(request, *args, **kwargs)
+
+    def _on_update_from_output(
+        self, original: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        result = original(*args, **kwargs)
+        now = self._clock()
+        for outputs in result.values():
+            for output in outputs.outputs:
+                record = self.records[output.request_id]
+                if output.new_token_ids:
+                    if not record.num_output_tokens:
+                        record.first_token_time = now
+                    record.num_output_tokens += len(output.new_token_ids)
+                if output.finish_reason is not None:
+                    record.finish_time = now
+                    record.status = "finished"
+        return result
+
+    def _on_finish_requests(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        ended = original(*args, **kwargs)
+        for request in ended:
+            self.records[request.request_id].finish_time = self._clock()
+            self._frontiers.pop(request.request_id, None)
+        return ended

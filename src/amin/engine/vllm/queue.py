@@ -1,0 +1,91 @@
+"""The waiting queue in the policy's order, which ends where the memory forecast says so.
+
+vLLM admits from the head of ``scheduler.waiting`` until the queue is empty or the head does not
+fit (vllm/v1/core/sched/scheduler.py, Scheduler.schedule). This queue reports itself empty as soon
+as its head must not be admitted: no code of vLLM's loop is copied or overridden.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+
+from amin.engine.vllm.seam import Request, RequestQueue
+
+Entry = tuple[int, int, Request]
+"""(the policy's key, arrival index, request); the arrival index is unique."""
+
+
+class PolicyQueue(RequestQueue):  # type: ignore[misc]
+    """A heap by (key, arrival). Removal is lazy: a removed entry is dropped when it surfaces.
+
+    key          request -> (policy key, arrival index), asked once when the request enters
+    is_admissible  request -> whether it may be admitted now, asked of the head by ``bool(queue)``
+    """
+
+    def __init__(
+        self,
+        key: Callable[[Request], tuple[int, int]],
+        is_admissible: Callable[[Request], bool],
+    ) -> None:
+        self._key = key
+        self._is_admissible = is_admissible
+        self._heap: list[Entry] = []
+        self._live: dict[str, Entry] = {}
+
+    def add_request(self, request: Request) -> None:
+        """Enter at the place that the policy gives."""
+        entry = (*self._key(request), request)
+        self._live[request.request_id] = entry
+        heapq.heappush(self._heap, entry)
+
+    def pop_request(self) -> Request:
+        """Remove and return the head; raises IndexError if nothing waits."""
+        request = self.peek_request()
+        heapq.heappop(self._heap)
+        del self._live[request.request_id]
+        return request
+
+    def peek_request(self) -> Request:
+        """The head; raises IndexError if nothing waits."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if self._live.get(entry[2].request_id) is entry:
+                return entry[2]
+            heapq.heappop(heap)
+        raise IndexError("peek from an empty queue")
+
+    def prepend_request(self, request: Request) -> None:
+        """Re-enter after a preemption or a skip: the policy's order holds for these too."""
+        self.add_request(request)
+
+    def prepend_requests(self, requests: Iterable[Request]) -> None:
+        """`prepend_request` for each."""
+        for request in requests:
+            self.add_request(request)
+
+    def remove_request(self, request: Request) -> None:
+        """Remove one that waits; nothing happens if it does not."""
+        self._live.pop(request.request_id, None)
+        # Aborts must not make the heap grow without bound; rebuilding at half waste is O(1) each.
+        if len(self._heap) > 2 * len(self._live) + 64:
+            self._heap = list(self._live.values())
+            heapq.heapify(self._heap)
+
+    def remove_requests(self, requests: Iterable[Request]) -> None:
+        """`remove_request` for each."""
+        for request in requests:
+            self.remove_request(request)
+
+    def __bool__(self) -> bool:
+        """Whether the head may be admitted now (not whether anything waits: see ``len``)."""
+        return bool(self._live) and self._is_admissible(self.peek_request())
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Request]:
+        """All that wait, in the policy's order."""
+        return (request for _, _, request in sorted(self._live.values(), key=lambda e: e[:2]))

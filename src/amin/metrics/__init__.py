@@ -1,0 +1,1 @@
+"""Records to numbers: pure functions that never ask which engine wrote the records."""

@@ -1,0 +1,66 @@
+"""All numbers of one run at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from amin.metrics import coverage, latency, status, throughput, waste
+from amin.record import RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run in numbers: times in seconds, coverages in 0..1, NaN where nothing defines one.
+
+    Each field is the function of the same name in `amin.metrics`, applied to all records.
+    """
+
+    num_finished: int
+    num_rejected: int
+    num_aborted: int
+    mean_e2e_latency: float
+    p50_e2e_latency: float
+    p99_e2e_latency: float
+    mean_ttft: float
+    p99_ttft: float
+    mean_tpot: float
+    mean_queue_time: float
+    output_tokens_per_second: float
+    makespan: float
+    num_preemptions: int
+    num_lost_tokens: int
+    num_recomputed_tokens: int
+    bound_coverage: float
+    interval_coverage: float
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """The fields in order, ready for JSON, which knows no NaN: it becomes None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def summarize(result: RunResult) -> Summary:
+    """The numbers of one run. A run without requests has zero counts and NaN for the rest."""
+    records = result.records
+    return Summary(
+        num_finished=status.num_finished(records),
+        num_rejected=status.num_rejected(records),
+        num_aborted=status.num_aborted(records),
+        mean_e2e_latency=latency.mean_e2e_latency(records),
+        p50_e2e_latency=latency.p50_e2e_latency(records),
+        p99_e2e_latency=latency.p99_e2e_latency(records),
+        mean_ttft=latency.mean_ttft(records),
+        p99_ttft=latency.p99_ttft(records),
+        mean_tpot=latency.mean_tpot(records),
+        mean_queue_time=latency.mean_queue_time(records),
+        output_tokens_per_second=throughput.output_tokens_per_second(records),
+        makespan=throughput.makespan(records),
+        num_preemptions=waste.num_preemptions(records),
+        num_lost_tokens=waste.num_lost_tokens(records),
+        num_recomputed_tokens=waste.num_recomputed_tokens(records),
+        bound_coverage=coverage.bound_coverage(records),
+        interval_coverage=coverage.interval_coverage(records),
+    )

@@ -1,0 +1,55 @@
+"""First come, first served, and the two baselines that change only who is preempted.
+
+`FCFS` is vLLM V1's default (vllm/v1/core/sched/scheduler.py, SchedulingPolicy.FCFS).
+`LEAST_COMPUTED_FIRST` is the victim rule asked for in vLLM #54644. `RETRACT` is SGLang's
+(python/sglang/srt/managers/schedule_batch.py, retract_decode): fewest output tokens, and among
+those the longest prompt; its decaying admission reserve is not part of it here.
+"""
+
+from __future__ import annotations
+
+from amin.policy.interface import Policy
+from amin.request import RequestView
+
+
+def earliest_arrival_first(r: RequestView) -> int:
+    """Earliest arrival first."""
+    return r.arrival_index
+
+
+def latest_admitted_leaves(r: RequestView) -> int:
+    """The last admitted leaves first."""
+    return -r.admission_index
+
+
+def least_computed_leaves(r: RequestView) -> int:
+    """Fewest tokens in memory leaves first: the cheapest to compute again."""
+    return r.num_computed_tokens
+
+
+def fewest_output_leaves(r: RequestView) -> int:
+    """Fewest output tokens leaves first; the longest prompt among equals."""
+    # One integer for two keys: no prompt reaches 2**31 tokens.
+    return r.num_output_tokens * 2**31 - r.num_prompt_tokens
+
+
+FCFS = Policy(
+    name="fcfs",
+    summary="vLLM's default: first come, first served; the last admitted is preempted",
+    order=earliest_arrival_first,
+    preemption_order=latest_admitted_leaves,
+)
+
+LEAST_COMPUTED_FIRST = Policy(
+    name="least-computed-first",
+    summary="FCFS, preempting the request that is cheapest to compute again (vLLM #54644)",
+    order=earliest_arrival_first,
+    preemption_order=least_computed_leaves,
+)
+
+RETRACT = Policy(
+    name="retract",
+    summary="FCFS with SGLang's victim: fewest output tokens, longest prompt on ties",
+    order=earliest_arrival_first,
+    preemption_order=fewest_output_leaves,
+)

@@ -1,0 +1,74 @@
+"""The policy contract, on one page.
+
+A policy is three questions about one request's visible state, and one thing that it learns:
+
+- `order`             whose turn is next among the waiting? Smallest first. Asked once each time a
+                      request enters the queue; ties go to the earlier arrival.
+- `forecast`          how many more output tokens should memory be reserved for? At least 1. A
+                      request is admitted when the projected KV use of all running requests and
+                      itself stays within the cache at every future step; the first of the queue
+                      that does not fit ends the admission (no skipping ahead).
+- `preemption_order`  who leaves first when memory runs out? Smallest first. Ties are broken at
+                      random from the engine's seed.
+- `initial_bound`     what to believe of the output length on arrival, and
+  `learn`             on a preemption. The engine keeps the answer as ``view.bound``, never lets
+                      it fall, and clamps it so that prompt + bound fit the cache.
+
+Each is a pure function ``(RequestView) -> number``: no clock, no randomness, no I/O, no state.
+Each must compile under ``numba.njit``: arithmetic, comparisons, ``min``/``max``, ``if``. The same
+functions then drive the simulator and every engine. Memory arithmetic, paging and the eviction
+mode (restart, recompute, swap) belong to the engine and never to a policy.
+
+To write your own: fill in a `Policy`, run `amin.policy.conformance.check_policy` on it, and name
+it to the engine as ``your.module:POLICY``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amin.errors import ConfigError
+from amin.request import RequestView
+
+Rule = Callable[[RequestView], int]
+
+
+def fits_now(r: RequestView) -> int:
+    """Reserves for the next token only: what fits now is admitted."""
+    return 1
+
+
+def keep_bound(r: RequestView) -> int:
+    """Learns nothing."""
+    return r.bound
+
+
+def lower_bound(r: RequestView) -> int:
+    """Believes the lower end of the prediction."""
+    return r.lower
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Three rules and a bound; see the module's text for what each must answer."""
+
+    name: str
+    summary: str
+    order: Rule
+    preemption_order: Rule
+    forecast: Rule = fits_now
+    initial_bound: Rule = lower_bound
+    learn: Rule = keep_bound
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip().lower():
+            raise ConfigError(f"name: got {self.name!r}, allowed: lower case, not empty")
+        for rule in ("order", "preemption_order", "forecast", "initial_bound", "learn"):
+            if not callable(getattr(self, rule)):
+                raise ConfigError(f"{rule}: got {getattr(self, rule)!r}, allowed: a function")
+
+    @property
+    def has_forecast(self) -> bool:
+        """False where admission asks only whether the request fits now (the engine's own test)."""
+        return self.forecast is not fits_now

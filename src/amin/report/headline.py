@@ -1,0 +1,147 @@
+"""What a page says first: the best policy against the baseline, with its price."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amin.metrics.summary import Summary, summarize
+from amin.record import RunResult
+from amin.report.cells import COLUMNS, Column, format_ratio, format_value, ratio
+from amin.report.label import labels
+
+_MEAN = COLUMNS[0]
+_SAME = 0.01
+"""Relative difference below which two numbers are called equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """Plain sentences, not yet escaped: the finding, what goes with it, and what to beware of."""
+
+    finding: str
+    details: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    label: str
+    result: RunResult
+    summary: Summary
+
+    @property
+    def mean(self) -> float:
+        return _MEAN.value(self.summary)
+
+
+def headline(results: Sequence[RunResult]) -> Headline:
+    """The finding over runs of which the first is the baseline.
+
+    The best run is that of the smallest mean e2e latency among those that ran the same requests
+    as the baseline and finished at least as many: finishing less makes the rest look fast.
+    """
+    runs = [
+        _Run(label, result, summarize(result))
+        for label, result in zip(labels(results), results, strict=True)
+    ]
+    if not runs or math.isnan(runs[0].mean):
+        return Headline("Nothing to compare: the first run finished no request.")
+    baseline, *others = runs
+    rivals = [
+        run
+        for run in others
+        if _finishes_enough(run, baseline) and is_same_workload(run.result, baseline.result)
+    ]
+    cautions = tuple(_cautions(baseline, others))
+    if not rivals:
+        return Headline(
+            f"{baseline.label}: {format_value(baseline.mean, 'time')} mean e2e latency, "
+            "with no other run to compare it with.",
+            cautions=cautions,
+        )
+    best = min(rivals, key=lambda run: run.mean)
+    details = (_price(best, baseline), *_slower(rivals, baseline))
+    return Headline(_finding(best, baseline), details, cautions)
+
+
+def is_same_workload(one: RunResult, other: RunResult) -> bool:
+    """Whether both ran the same requests, as far as their prompts' lengths tell.
+
+    Ids and arrival times do not: a real server gives them anew in each run.
+    """
+
+    def prompts(result: RunResult) -> list[int]:
+        return sorted(record.num_prompt_tokens for record in result.records)
+
+    return prompts(one) == prompts(other)
+
+
+def _finishes_enough(run: _Run, baseline: _Run) -> bool:
+    return run.summary.num_finished >= baseline.summary.num_finished
+
+
+def _finding(best: _Run, baseline: _Run) -> str:
+    times = ratio(best.mean, baseline.mean)
+    numbers = (
+        f"{format_ratio(times)} that of {baseline.label} "
+        f"({format_value(best.mean, 'time')} against {format_value(baseline.mean, 'time')})"
+    )
+    if times < 1 - _SAME:
+        return f"{best.label} has the best mean e2e latency: {numbers}."
+    verdict = "No policy is faster than" if times > 1 + _SAME else "No policy differs much from"
+    return f"{verdict} {baseline.label} in mean e2e latency: the best other, {best.label}, has {numbers}."
+
+
+def _price(best: _Run, baseline: _Run) -> str:
+    worse = [
+        f"{column.title} ({_change(column, best, baseline)})"
+        for column in COLUMNS
+        if _is_worse(column, best, baseline)
+    ]
+    if not worse:
+        return f"{best.label} is worse than {baseline.label} in no column of the table."
+    return f"{best.label} is worse than {baseline.label} in {', '.join(worse)}."
+
+
+def _is_worse(column: Column, run: _Run, baseline: _Run) -> bool:
+    value, reference = column.value(run.summary), column.value(baseline.summary)
+    excess = value - reference if column.is_smaller_better else reference - value
+    return excess > _SAME * abs(reference)
+
+
+def _change(column: Column, run: _Run, baseline: _Run) -> str:
+    value, reference = column.value(run.summary), column.value(baseline.summary)
+    if column.kind == "time":
+        return format_ratio(ratio(value, reference))
+    return f"{format_value(value, column.kind)} against {format_value(reference, column.kind)}"
+
+
+def _slower(rivals: Sequence[_Run], baseline: _Run) -> list[str]:
+    slower = [
+        f"{run.label} ({format_ratio(ratio(run.mean, baseline.mean))})"
+        for run in rivals
+        if run.mean > baseline.mean * (1 + _SAME)
+    ]
+    return [f"Slower than {baseline.label} in the mean: {', '.join(slower)}."] if slower else []
+
+
+def _cautions(baseline: _Run, others: Sequence[_Run]) -> list[str]:
+    fewer = [run.label for run in others if not _finishes_enough(run, baseline)]
+    different = [
+        run.label for run in others if not is_same_workload(run.result, baseline.result)
+    ]
+    engines = {run.result.engine for run in (baseline, *others)}
+    cautions = []
+    if fewer:
+        cautions.append(
+            f"Finished fewer requests than {baseline.label}, so not compared: {', '.join(fewer)}."
+        )
+    if different:
+        cautions.append(
+            f"Ran other requests than {baseline.label}, so not compared: {', '.join(different)}."
+        )
+    if len(engines) > 1:
+        cautions.append("The runs are of different engines: their times are not comparable.")
+    return cautions

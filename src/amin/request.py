@@ -1,0 +1,85 @@
+"""What is known of a request, and how much of it a policy may see.
+
+`Request` holds facts that never change. `LengthEstimate` is a guess about its output.
+`RequestView` is all that a policy sees: the true output length cannot be reached from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from amin.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class LengthEstimate:
+    """A guess of the number of output tokens: at least `lower`, at most `upper` (both >= 1).
+
+    It may be wrong on either side; the engine clamps it to what the request and the cache allow.
+    """
+
+    lower: int
+    upper: int
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name}: got {value!r}, allowed: an integer >= 1")
+        if self.lower > self.upper:
+            raise ConfigError(f"lower: got {self.lower}, allowed: <= upper ({self.upper})")
+
+    def clamp(self, limit: int) -> LengthEstimate:
+        """The same estimate with both ends in 1..`limit` (at least 1)."""
+        limit = max(limit, 1)
+        return LengthEstimate(min(self.lower, limit), min(self.upper, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The facts of one request, as a server knows them when it arrives.
+
+    Lengths in tokens, `arrival_time` in seconds. `predicted_class` and `hint` are what the client
+    or a gateway said, present only where the operator trusts them (`client_hints`).
+    """
+
+    request_id: str
+    num_prompt_tokens: int
+    max_tokens: int
+    arrival_time: float = 0.0
+    priority: int = 0
+    predicted_class: str | None = None
+    hint: LengthEstimate | None = None
+
+
+class RequestView(NamedTuple):
+    """The visible state of one request at one moment. All fields are integers.
+
+    A NamedTuple, because it then means the same in plain Python and inside a compiled kernel.
+
+    ====================  ====================================================================
+    num_prompt_tokens     s, the length of the prompt
+    num_output_tokens     a, output tokens made and still held (0 again after a restart)
+    num_computed_tokens   tokens whose KV is in memory now (0 while waiting)
+    max_tokens            the client's cap on the output
+    lower, upper          the predicted interval of the output length
+    bound                 L, what the policy believes of the output length now
+    priority              the client's priority, smaller is more urgent (vLLM's convention)
+    arrival_index         0, 1, 2, ... in the order of arrival
+    admission_index       0, 1, 2, ... in the order of the latest admission (-1 while waiting)
+    num_preemptions       how often the request was preempted so far
+    ====================  ====================================================================
+    """
+
+    num_prompt_tokens: int
+    num_output_tokens: int
+    num_computed_tokens: int
+    max_tokens: int
+    lower: int
+    upper: int
+    bound: int
+    priority: int
+    arrival_index: int
+    admission_index: int
+    num_preemptions: int
