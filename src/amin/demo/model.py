@@ -197,4 +197,7 @@ def _sha256(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(smollm2())
+    try:
+        print(smollm2())
+    except ConfigError as error:
+        sys.exit(str(error))

@@ -3,7 +3,7 @@
 Every running request is forecast to run r more steps, growing by one token a step and freeing
 everything at the end; the projected use peaks right before some request ends, so only those steps
 are looked at (Chen, Ye, Zhou, arXiv 2508.14544; Jaillet et al., arXiv 2502.07115).
-Cost: O(R log R + R * min(R, block_size)) for R running requests, whatever the queue's length.
+Cost per candidate: O(R log R + R * block_size) for R running requests, whatever the queue's length.
 """
 
 from __future__ import annotations
@@ -15,42 +15,83 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def peak_usage(held: Ints, remaining: Ints, fixed: Ints, block_size: int, scale: int) -> int:
-    """The largest number of blocks in use at any future step, if every forecast comes true.
+class Projection:
+    """The projected use of a cache by the requests that run, and by one candidate more.
 
-    held       tokens in memory at the end of the coming step (k = 1), one entry per request
-    remaining  forecast steps, >= 1; at step k a request holds ``held + k - 1`` tokens, k <= remaining
-    fixed      blocks that do not grow, per request, on top (negative: shared, counted elsewhere)
-    scale      KV cache groups that grow; each takes ceil(tokens / block_size) blocks
+    `block_size` in tokens; `scale` is the number of KV cache groups that grow, each of which takes
+    ceil(tokens / block_size) blocks per request. For each request:
+
+    held       tokens in memory at the end of the coming step; at step k = 1, 2, ... held + k - 1
+    remaining  forecast steps, >= 1: the request holds memory at the steps k <= remaining
+    fixed      blocks on top that do not grow (negative: a prefix that another request counts)
     """
-    order = np.argsort(-remaining)
-    # Tokens held before the step, held - 1 = quotient * block_size + residue. At step
-    # k = p * block_size + rest it fills quotient + p + {0, 1, 2} blocks, by residue + rest.
-    by_residue = np.zeros(block_size, np.int64)
-    quotients = 0
-    extra = 0
-    peak = 0
-    for i in range(order.size):
-        j = order[i]
-        quotients += (held[j] - 1) // block_size
-        by_residue[(held[j] - 1) % block_size] += 1
-        extra += fixed[j]
-        k = remaining[j]
-        if i + 1 < order.size and remaining[order[i + 1]] == k:
-            continue
-        n = i + 1
-        rest = k % block_size
-        blocks = quotients + n * (k // block_size) + n
-        if rest == 0:
-            blocks -= by_residue[0]
-        for residue in range(block_size - rest + 1, block_size):
-            blocks += by_residue[residue]
-        peak = max(peak, blocks * scale + extra)
-    return peak
+
+    def __init__(self, block_size: int, scale: int) -> None:
+        self._block_size = block_size
+        self._scale = scale
+        self._rows: Ints = np.ones((3, 256), np.int64)
+        self._len = 0
+        # Compile now, not in the first step under load.
+        _peak(self._rows, 1, block_size, scale)
+        num_blocks(self._rows[0], block_size)
+
+    def __len__(self) -> int:
+        return self._len
+
+    def reset(self, held: Ints, remaining: Ints, fixed: Ints) -> None:
+        """Start over from the requests that run, given as three arrays of equal length."""
+        self._len = len(held)
+        while self._len >= self._rows.shape[1]:
+            self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
+        self._rows[0, : self._len] = held
+        self._rows[1, : self._len] = remaining
+        self._rows[2, : self._len] = fixed
+
+    def peak_with(self, held: int, remaining: int, fixed: int) -> int:
+        """The most blocks in use at any future step if the candidate is admitted too.
+
+        Does not admit it: see `keep`.
+        """
+        rows = self._rows
+        rows[0, self._len], rows[1, self._len], rows[2, self._len] = held, remaining, fixed
+        return int(_peak(rows, self._len + 1, self._block_size, self._scale))
+
+    def keep(self) -> None:
+        """Count the candidate of the last `peak_with` among those that run."""
+        self._len += 1
+        if self._len == self._rows.shape[1]:
+            self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def num_blocks(tokens: Ints, block_size: int) -> Ints:
     """Blocks that hold so many tokens, elementwise."""
     return (tokens + block_size - 1) // block_size  # type: ignore[no-any-return]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
+    held, remaining, fixed = rows[0], rows[1], rows[2]
+    order = np.argsort(-remaining[:size])
+    # Tokens held before the step, held - 1 = quotient * block_size + residue. At step
+    # k = p * block_size + rest it fills quotient + p + {0, 1, 2} blocks, by residue + rest.
+    by_residue = np.zeros(block_size, np.int64)
+    quotients = 0
+    extra = 0
+    peak = 0
+    for i in range(size):
+        j = order[i]
+        quotients += (held[j] - 1) // block_size
+        by_residue[(held[j] - 1) % block_size] += 1
+        extra += fixed[j]
+        k = remaining[j]
+        if i + 1 < size and remaining[order[i + 1]] == k:
+            continue
+        rest = k % block_size
+        blocks = quotients + (i + 1) * (k // block_size + 1)
+        if rest == 0:
+            blocks -= by_residue[0]
+        for residue in range(block_size - rest + 1, block_size):
+            blocks += by_residue[residue]
+        peak = max(peak, blocks * scale + extra)
+    return peak

@@ -1,6 +1,7 @@
 """Runs to the cells of one table: the same for terminal, Markdown and page.
 
-The first run is the baseline: next to a time stands its ratio to the baseline's time.
+The first run is the baseline: next to a time stands its ratio to the baseline's time, unless the
+two runs cannot be compared (see `amin.report.comparable`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 
 from amin.metrics.summary import Summary, summarize
 from amin.record import RunResult
+from amin.report.comparable import is_comparable
 from amin.report.label import labels
 
 Kind = Literal["time", "rate", "count", "share"]
@@ -69,24 +71,27 @@ class Cell:
 def table_rows(results: Sequence[RunResult]) -> list[list[Cell]]:
     """One row per run, one cell per title of `HEADER`."""
     summaries = [summarize(result) for result in results]
+    has_ratio = [
+        row > 0 and is_comparable(result, results[0]) for row, result in enumerate(results)
+    ]
     columns = [
         [Cell(label) for label in labels(results)],
         [
-            Cell(f"{summary.num_finished} / {len(result.records)}")
+            Cell(f"{summary.num_finished}/{len(result.records)}")
             for summary, result in zip(summaries, results, strict=True)
         ],
-        *(_cells(column, summaries) for column in COLUMNS),
+        *(_cells(column, summaries, has_ratio) for column in COLUMNS),
     ]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _cells(column: Column, summaries: Sequence[Summary]) -> list[Cell]:
+def _cells(column: Column, summaries: Sequence[Summary], has_ratio: Sequence[bool]) -> list[Cell]:
     values = [column.value(summary) for summary in summaries]
     if column.kind != "time":
         return [Cell(format_value(value, column.kind)) for value in values]
     return [
-        Cell(format_value(value, "time"), ratio(value, values[0]) if row else math.nan)
-        for row, value in enumerate(values)
+        Cell(format_value(value, "time"), ratio(value, values[0]) if shown else math.nan)
+        for value, shown in zip(values, has_ratio, strict=True)
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from amin.metrics.summary import Summary, summarize
 from amin.record import RunResult
 from amin.report.cells import COLUMNS, Column, format_ratio, format_value, ratio
+from amin.report.comparable import is_as_complete, is_comparable, is_same_workload
 from amin.report.label import labels
 
 _MEAN = COLUMNS[0]
@@ -39,8 +40,8 @@ class _Run:
 def headline(results: Sequence[RunResult]) -> Headline:
     """The finding over runs of which the first is the baseline.
 
-    The best run is that of the smallest mean e2e latency among those that ran the same requests
-    as the baseline and finished at least as many: finishing less makes the rest look fast.
+    The best run is that of the smallest mean e2e latency among those comparable to it (see
+    `amin.report.comparable`).
     """
     runs = [
         _Run(label, result, summarize(result))
@@ -49,11 +50,7 @@ def headline(results: Sequence[RunResult]) -> Headline:
     if not runs or math.isnan(runs[0].mean):
         return Headline("Nothing to compare: the first run finished no request.")
     baseline, *others = runs
-    rivals = [
-        run
-        for run in others
-        if _finishes_enough(run, baseline) and is_same_workload(run.result, baseline.result)
-    ]
+    rivals = [run for run in others if is_comparable(run.result, baseline.result)]
     cautions = tuple(_cautions(baseline, others))
     if not rivals:
         return Headline(
@@ -66,22 +63,6 @@ def headline(results: Sequence[RunResult]) -> Headline:
     return Headline(_finding(best, baseline), details, cautions)
 
 
-def is_same_workload(one: RunResult, other: RunResult) -> bool:
-    """Whether both ran the same requests, as far as their prompts' lengths tell.
-
-    Ids and arrival times do not: a real server gives them anew in each run.
-    """
-
-    def prompts(result: RunResult) -> list[int]:
-        return sorted(record.num_prompt_tokens for record in result.records)
-
-    return prompts(one) == prompts(other)
-
-
-def _finishes_enough(run: _Run, baseline: _Run) -> bool:
-    return run.summary.num_finished >= baseline.summary.num_finished
-
-
 def _finding(best: _Run, baseline: _Run) -> str:
     times = ratio(best.mean, baseline.mean)
     numbers = (
@@ -91,7 +72,10 @@ def _finding(best: _Run, baseline: _Run) -> str:
     if times < 1 - _SAME:
         return f"{best.label} has the best mean e2e latency: {numbers}."
     verdict = "No policy is faster than" if times > 1 + _SAME else "No policy differs much from"
-    return f"{verdict} {baseline.label} in mean e2e latency: the best other, {best.label}, has {numbers}."
+    return (
+        f"{verdict} {baseline.label} in mean e2e latency: "
+        f"the best other, {best.label}, has {numbers}."
+    )
 
 
 def _price(best: _Run, baseline: _Run) -> str:
@@ -128,10 +112,8 @@ def _slower(rivals: Sequence[_Run], baseline: _Run) -> list[str]:
 
 
 def _cautions(baseline: _Run, others: Sequence[_Run]) -> list[str]:
-    fewer = [run.label for run in others if not _finishes_enough(run, baseline)]
-    different = [
-        run.label for run in others if not is_same_workload(run.result, baseline.result)
-    ]
+    fewer = [run.label for run in others if not is_as_complete(run.result, baseline.result)]
+    different = [run.label for run in others if not is_same_workload(run.result, baseline.result)]
     engines = {run.result.engine for run in (baseline, *others)}
     cautions = []
     if fewer:

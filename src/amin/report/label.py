@@ -12,7 +12,7 @@ _PROVENANCE = {
     "vllm-dry": "simulated: vLLM's real scheduler on a simulated clock, no model",
     "simulator": "simulated: no vLLM, no model",
 }
-_MAX_LENGTH = 40
+_MAX_LENGTH = 30
 
 
 def labels(results: Sequence[RunResult]) -> list[str]:

@@ -46,7 +46,8 @@ def _panel(panel: Axes, result: RunResult, label: str) -> None:
     if not result.samples or result.num_blocks <= 0:
         panel.set_title(f"{label}: no samples")
         return
-    times = np.array([sample.time for sample in result.samples]) - first_arrival_time(result.records)
+    start = first_arrival_time(result.records)
+    times = np.array([sample.time for sample in result.samples]) - start
     usage = np.array([sample.num_used_blocks for sample in result.samples]) / result.num_blocks
     panel.set_title(f"{label}: peak {usage.max():.0%}")
     times, usage = thinned(times, usage)

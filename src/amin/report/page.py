@@ -14,7 +14,8 @@ from jinja2 import Environment, StrictUndefined
 from amin.errors import ConfigError
 from amin.record import RunResult
 from amin.report.cells import HEADER, table_rows
-from amin.report.headline import headline, is_same_workload
+from amin.report.comparable import is_same_workload
+from amin.report.headline import headline
 from amin.report.label import labels, provenances
 from amin.report.latency_figure import latency_figure
 from amin.report.memory_figure import memory_figure

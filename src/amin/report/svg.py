@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID, PAPER = "#01fe00", "#01fe01", "#01fe02", "#01fe03"
+INK, MUTED, GRID = "#01fe00", "#01fe01", "#01fe02"
 WAITING, RUNNING, PREEMPTED = "#01fe04", "#01fe05", "#01fe06"
 SERIES = ("#02fe00", "#02fe01", "#02fe02", "#02fe03", "#02fe04", "#02fe05", "#02fe06")
 """Colours of runs, told apart by the colour-blind; the first is for the baseline."""
@@ -25,13 +25,13 @@ _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     GRID: "var(--grid)",
-    PAPER: "var(--paper)",
     WAITING: "var(--waiting)",
     RUNNING: "var(--running)",
     PREEMPTED: "var(--preempted)",
     **{color: f"var(--series-{index})" for index, color in enumerate(SERIES)},
 }
-_STYLE: dict[str, Any] = {
+# Any, because the accepted names differ between versions of matplotlib.
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "amin",
     "text.parse_math": False,
@@ -81,7 +81,7 @@ def draw(
         del svg.attrib[size_name]
     for metadata in svg.findall(f"{{{_SVG}}}metadata"):
         svg.remove(metadata)
-    return Markup(_to_text(svg))  # noqa: S704  (serialised from a tree, so escaped)
+    return Markup(_to_text(svg))
 
 
 def small_multiples(figure: Figure, count: int) -> list[Axes]:

@@ -17,18 +17,40 @@ from rich.text import Text
 from amin.metrics.summary import Summary, summarize
 from amin.record import RunResult
 from amin.report.cells import HEADER, table_rows
-from amin.report.label import provenances
+from amin.report.label import labels, provenances
+
+# HEADER, cut so that the table fits a terminal of 85 columns while names are short.
+_NARROW_HEADER = (
+    "policy",
+    "fini-\nshed",
+    "mean\ne2e",
+    "p50\ne2e",
+    "p99\ne2e",
+    "mean\nTTFT",
+    "mean\nTPOT",
+    "out\ntok/s",
+    "pre-\nempted",
+    "recomp\ntokens",
+    "bound\ncover",
+)
 
 
 def as_table(results: Sequence[RunResult]) -> Table:
-    """One row per run for a terminal; the first is what the ratios compare with."""
-    table = Table(caption=provenances(results), box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for title in HEADER:
-        justify: JustifyMethod = "left" if title == HEADER[0] else "right"
+    """One row per run for a terminal; below each time its ratio to that of the first row."""
+    table = Table(
+        caption=_caption(results),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    for title in _NARROW_HEADER:
+        justify: JustifyMethod = "left" if title == "policy" else "right"
+        # Folded, not cut: no digit may get lost in a narrow terminal.
         table.add_column(title, justify=justify, overflow="fold")
     for row in table_rows(results):
         # Text, not str: a policy's name is no markup.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(f"{cell.text}\n{cell.ratio_text}".strip()) for cell in row))
     return table
 
 
@@ -52,6 +74,11 @@ def as_csv(results: Sequence[RunResult]) -> str:
         numbers = summarize(result).as_dict().values()
         writer.writerow([result.policy, result.engine, result.seed, *numbers])
     return out.getvalue()
+
+
+def _caption(results: Sequence[RunResult]) -> Text:
+    baseline = f"\nratios are to {labels(results)[0]}, where comparable" if len(results) > 1 else ""
+    return Text(f"{provenances(results)}{baseline}")
 
 
 def _escape_markdown(text: str) -> str:

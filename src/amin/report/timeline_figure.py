@@ -31,7 +31,7 @@ def timeline_figure(results: Sequence[RunResult]) -> Markup:
         for panel, result, label in zip(panels, results, labels(results), strict=True):
             _panel(panel, result, label)
         panels[0].set_xlim(left=0)
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(MAX_BARS, -1)
         panels[0].set_yticks([])
         figure.supxlabel("seconds since the first arrival", fontsize=9, color=svg.MUTED)
         figure.supylabel("requests, first arrival on top", fontsize=9, color=svg.MUTED)
@@ -56,7 +56,7 @@ def sampled(records: Sequence[RequestRecord], max_records: int = MAX_BARS) -> li
 def _panel(panel: Axes, result: RunResult, label: str) -> None:
     start = first_arrival_time(result.records)
     num_preempted = sum(record.num_preemptions > 0 for record in result.records)
-    panel.set_title(f"{label}: {num_preempted} of {len(result.records)} preempted")
+    panel.set_title(f"{label}: {num_preempted} preempted")
     panel.grid(visible=False, axis="y")
     for row, record in enumerate(sampled(result.records)):
         _bar(panel, record, row, start)

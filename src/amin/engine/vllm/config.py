@@ -29,6 +29,9 @@ class AminConfig:
     predictor          constant:N, class:PATH or module:factory
     client_hints       believe amin_lower, amin_upper, amin_class in a request's vllm_xargs
     predictor_timeout  seconds to wait for a predictor that is not instant
+    forecast_floor     forecast at least so many more tokens of every request. The paper's step is
+                       one token (1); with 16, the block of a paged cache, a tenth of the work is
+                       recomputed (docs/design.md has the sweep)
     seed               breaks ties in the preemption order
     """
 
@@ -36,6 +39,7 @@ class AminConfig:
     predictor: str = "constant:1"
     client_hints: bool = False
     predictor_timeout: float = 0.05
+    forecast_floor: int = 16
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +52,9 @@ class AminConfig:
             raise ConfigError(f"predictor_timeout: got {timeout!r}, allowed: seconds > 0")
         if not (math.isfinite(timeout) and timeout > 0):
             raise ConfigError(f"predictor_timeout: got {timeout!r}, allowed: seconds > 0")
+        floor = self.forecast_floor
+        if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
+            raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ConfigError(f"seed: got {self.seed!r}, allowed: an integer")
 

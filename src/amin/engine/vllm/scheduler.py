@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.projection import num_blocks, peak_usage
+from amin.engine.projection import Projection, num_blocks
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.intake import Intake
@@ -43,13 +43,16 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self.amin_policy = get_policy(config.policy)
         self.amin_intake = Intake(config)
         self._rules = compile_policy(self.amin_policy)
+        self._forecast_floor = config.forecast_floor
         self._cache = seam.CacheShape.of(self)
         self._ledger = Ledger(self.amin_policy, self._cache.capacity_tokens, config.seed)
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
         self.waiting = PolicyQueue(self._queue_key, self._is_admissible)
-        # Compile now, not in the first step under load.
-        peak_usage(*np.ones((3, 1), np.int64), self._cache.block_size, 1)
+        self._projection = Projection(self._cache.block_size, self._cache.num_growing)
+        self._is_projected = False
+        self._unexplained = 0
+        self._candidate = ""
 
     # --- what vLLM calls -------------------------------------------------------------------------
 
@@ -67,6 +70,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step of vLLM's scheduler, with the victims of this step in place."""
+        self._is_projected = False
         self._stage_victims()
         return super().schedule(*args, **kwargs)
 
@@ -94,31 +98,43 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         """
         if not self.amin_policy.has_forecast or not self.running:
             return True
-        cache, ledger = self._cache, self._ledger
+        if len(self.running) >= self.max_num_active_reqs:
+            return True  # vLLM stops here by itself
+        cache = self._cache
         free = seam.num_free_blocks(self)
         shared = seam.num_blocks_shared_on_admission(self, request)
         blocks_now = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
         if blocks_now > free - cache.watermark:
             return False
-        slot = ledger.slot(request.request_id)
-        view = ledger.view(request.request_id)
-        ledger.fixed[slot] = (
-            cache.num_bounded_blocks(view.num_prompt_tokens + view.bound) - shared
+        if self.running[-1].request_id == self._candidate:
+            self._projection.keep()
+        if not self._is_projected or len(self._projection) != len(self.running):
+            self._project_running(free)
+        slot = self._ledger.slot(request.request_id)
+        view = self._ledger.view(request.request_id)
+        bounded = cache.num_bounded_blocks(view.num_prompt_tokens + view.bound)
+        self._ledger.fixed[slot] = bounded - shared
+        self._candidate = request.request_id
+        peak = self._projection.peak_with(
+            request.num_tokens + self.num_lookahead_tokens,
+            max(int(self.amin_policy.forecast(view)), self._forecast_floor),
+            bounded - shared,
         )
+        return peak + self._unexplained <= cache.num_blocks - cache.watermark
+
+    def _project_running(self, free: int) -> None:
+        """Start the forecast of this step's admissions over."""
+        cache, ledger = self._cache, self._ledger
         slots = self._running_slots()
+        held = self._held(slots)
+        remaining = self._rules.forecast(ledger.table, slots)
+        fixed = ledger.fixed[slots]
+        self._projection.reset(held, np.maximum(remaining, self._forecast_floor), fixed)
+        self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
-        counted = num_blocks(self._held(slots), cache.block_size).sum() * cache.num_growing
-        unexplained = cache.num_blocks - free - int(counted + ledger.fixed[slots].sum())
-        slots = np.append(slots, slot)
-        peak = peak_usage(
-            self._held(slots),
-            self._rules.forecast(ledger.table, slots),
-            ledger.fixed[slots],
-            cache.block_size,
-            cache.num_growing,
-        )
-        return bool(peak + max(unexplained, 0) <= cache.num_blocks - cache.watermark)
+        counted = num_blocks(held, cache.block_size).sum() * cache.num_growing + fixed.sum()
+        self._unexplained = max(cache.num_blocks - free - int(counted), 0)
 
     def _stage_victims(self) -> None:
         """Move who must leave in this step to the end of ``running``, first to leave last."""
@@ -128,9 +144,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         if not self._inflight_prefills and free >= len(running) * (cache.num_growing + 1):
             return
         slots = self._running_slots()
-        computed = self._ledger.table[slots, NUM_COMPUTED]
         asked = num_blocks(self._held(slots), cache.block_size)
-        asked -= num_blocks(computed, cache.block_size)
+        asked -= num_blocks(self._ledger.table[slots, NUM_COMPUTED], cache.block_size)
         shortage = int(asked.sum()) * max(cache.num_growing, 1) - free
         if shortage <= 0:
             return

@@ -1,0 +1,48 @@
+# Needs make and Python >= 3.11 with its venv module; everything else goes into .venv.
+
+PYTHON ?= python3
+# auto: gpu where nvidia-smi finds one, else cpu.
+ENGINE ?= auto
+# Asked for the CPU build of torch only, and only where pip's own configuration does not find it.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+INSTALLED := .venv/installed-$(ENGINE)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@echo 'Variables: PYTHON=$(PYTHON) ENGINE=$(ENGINE) (auto, cpu or gpu) TORCH_INDEX=$(TORCH_INDEX)'
+
+# The model comes from the package index, never from a model hub. One thread: with more, the CPU
+# engine stalls erratically.
+demo test bench: export HF_HUB_OFFLINE := 1
+demo test bench: export TRANSFORMERS_OFFLINE := 1
+demo test bench: export VLLM_NO_USAGE_STATS := 1
+demo test bench: export OMP_NUM_THREADS := 1
+
+demo: $(INSTALLED) ## serve a small model with two schedulers and compare them
+	@$(BIN)/amin demo
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest
+
+bench: $(INSTALLED) ## run the benchmarks
+	$(BIN)/python -m benchmarks
+
+lint: $(INSTALLED) ## check style, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove .venv, build outputs and caches (not ~/.cache)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .hypothesis .benchmarks .coverage htmlcov *.egg-info src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml scripts/install_engine.sh
+	@PYTHON='$(PYTHON)' ENGINE='$(ENGINE)' TORCH_INDEX='$(TORCH_INDEX)' bash scripts/install_engine.sh
+	@touch $@
