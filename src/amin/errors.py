@@ -6,7 +6,8 @@
     ├── ConfigError              a setting, file or argument is wrong: fix it and start again
     │   └── UnknownNameError     a policy, predictor, ... that no catalog lists
     ├── HintError                a client's hint is malformed (HTTP 400 where it came by HTTP)
-    ├── PolicyError              a rule of a policy cannot be compiled or broke its contract
+    ├── PolicyError              a rule of a policy cannot be compiled
+    ├── ConformanceError         a policy, predictor or engine breaks a rule of its contract
     └── UnsupportedEngineError   the installed engine is missing or outside the supported range
 
 Messages name the field, the value and what is allowed.
@@ -45,7 +46,11 @@ class HintError(AminError, ValueError):
 
 
 class PolicyError(AminError):
-    """A rule of a policy cannot be compiled or broke its contract."""
+    """A rule of a policy cannot be compiled."""
+
+
+class ConformanceError(AminError, AssertionError):
+    """A policy, predictor or engine breaks a rule of its contract; the message shows where."""
 
 
 class UnsupportedEngineError(AminError, RuntimeError):

@@ -8,9 +8,10 @@ Cost per candidate: O(R log R + R * block_size) for R running requests, whatever
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from amin.jit import njit
 
 Ints = npt.NDArray[np.int64]
 
@@ -63,13 +64,13 @@ class Projection:
             self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def num_blocks(tokens: Ints, block_size: int) -> Ints:
     """Blocks that hold so many tokens, elementwise."""
-    return (tokens + block_size - 1) // block_size  # type: ignore[no-any-return]
+    return (tokens + block_size - 1) // block_size
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     held, remaining, fixed = rows[0], rows[1], rows[2]
     order = np.argsort(-remaining[:size])

@@ -23,9 +23,9 @@ def get_policy(name: str) -> Policy:
     Raises `UnknownNameError` for a name that is not listed and `ConfigError` for an import path
     that does not lead to a `Policy`.
     """
-    if not isinstance(name, str) or ":" not in name:
-        if name not in POLICIES:
-            raise UnknownNameError("policy", name, POLICIES)
+    if not isinstance(name, str) or (":" not in name and name not in POLICIES):
+        raise UnknownNameError("policy", name, POLICIES)
+    if name in POLICIES:
         return POLICIES[name]
     module, _, attribute = name.partition(":")
     try:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from amin.errors import PolicyError
+from amin.jit import njit
 from amin.policy.interface import Policy, Rule
 from amin.request import RequestView
 
@@ -28,7 +28,7 @@ COLUMN = {name: column for column, name in enumerate(RequestView._fields)}
 
 @dataclass(frozen=True)
 class CompiledPolicy:
-    """The rules that are asked of many requests at once: ``(table, slots) -> int64[len(slots)]``."""
+    """The rules asked of many requests at once: ``(table, slots) -> int64[len(slots)]``."""
 
     forecast: TableRule
     preemption_order: TableRule
@@ -47,7 +47,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
         kernel = _over_table(getattr(policy, name))
         try:
             kernel(table, slots)
-        except numba.core.errors.NumbaError as error:
+        except Exception as error:  # numba has errors outside its own family
             raise PolicyError(
                 f"{name} of policy {policy.name!r} does not compile; allowed: arithmetic, "
                 f"comparisons, min/max and if on the fields of RequestView.\n{error}"
@@ -57,16 +57,14 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
 
 
 def _over_table(rule: Rule) -> TableRule:
-    scalar: Any = numba.njit(rule)
+    scalar: Any = njit(rule)
 
-    @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+    @njit(nogil=True)  # type: ignore[untyped-decorator]
     def kernel(table: Table, slots: Slots) -> npt.NDArray[np.int64]:
         out = np.empty(slots.size, np.int64)
         for i in range(slots.size):
             t = table[slots[i]]
-            view = RequestView(
-                t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10]
-            )
+            view = RequestView(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10])
             out[i] = scalar(view)
         return out
 

@@ -26,7 +26,7 @@ def get_predictor(spec: str) -> Predictor:
         raise UnknownNameError("predictor", spec, ["constant:N", "class:PATH", "module:factory"])
     try:
         predictor = getattr(importlib.import_module(kind), argument)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a factory may raise
         raise ConfigError(f"predictor: cannot make {spec!r} ({error})") from error
     if not isinstance(predictor, Predictor):
         raise ConfigError(
@@ -36,6 +36,6 @@ def get_predictor(spec: str) -> Predictor:
 
 
 def _positive_integer(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise ConfigError(f"predictor: constant:{text}, allowed: constant:N with N >= 1")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+        raise ConfigError(f"predictor: constant:{text:.20}, allowed: constant:N, 1 <= N < 10**9")
     return int(text)

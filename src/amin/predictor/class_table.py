@@ -48,7 +48,8 @@ class ClassTablePredictor(Predictor):
 
     def predict(self, request: Request) -> LengthEstimate:
         """The bounds of the request's class, clamped to its max_tokens."""
-        bounds = self._classes.get(request.predicted_class or "", self._default)
+        name = request.predicted_class
+        bounds = self._default if name is None else self._classes.get(name, self._default)
         limit = max(request.max_tokens, 1)
         upper = limit if bounds.upper is None else bounds.upper
         return LengthEstimate(bounds.lower, max(upper, bounds.lower)).clamp(limit)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from amin.predictor.interface import Predictor
+from amin.predictor.worker import Worker
 from amin.request import LengthEstimate, Request
 
 logger = logging.getLogger(__name__)
@@ -22,12 +24,16 @@ WARNING_INTERVAL = 60.0
 
 @dataclass
 class PredictorCounters:
-    """How often the predictor was asked, and how often its answer could not be used."""
+    """How often the predictor was asked, and how often its answer could not be used.
+
+    `num_lost_outcomes` counts what it could not learn from: it raised, or hung for too long.
+    """
 
     num_predictions: int = 0
     num_raised: int = 0
     num_timeouts: int = 0
     num_invalid: int = 0
+    num_lost_outcomes: int = 0
 
     @property
     def num_failures(self) -> int:
@@ -54,9 +60,7 @@ class GuardedPredictor:
         self._clock = clock
         self._next_warning = -float("inf")
         self._pending: Future[LengthEstimate] | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        if not inner.is_instant:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="amin-predictor")
+        self._worker = None if inner.is_instant else Worker("amin-predictor")
 
     def predict(self, request: Request) -> LengthEstimate:
         """The inner predictor's answer, or [1, max_tokens] where there is none to be had."""
@@ -77,25 +81,29 @@ class GuardedPredictor:
         return LengthEstimate(1, max(request.max_tokens, 1))
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
-        """Hand the outcome on; a predictor that raises here is counted and left alone."""
-        if self._thread is not None:
-            self._thread.submit(self._learn, request, num_output_tokens, is_censored)
-        else:
-            self._learn(request, num_output_tokens, is_censored)
+        """Hand the outcome on; where the predictor raises or hangs, it is counted as lost."""
+        call = partial(self._learn, request, num_output_tokens, is_censored)
+        if self._worker is None:
+            call()
+            return
+        try:
+            self._worker.submit(call)
+        except TimeoutError:
+            self.counters.num_lost_outcomes += 1
 
     def _learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         try:
             self._inner.learn(request, num_output_tokens, is_censored)
         except Exception as error:
-            self.counters.num_raised += 1
+            self.counters.num_lost_outcomes += 1
             self._warn(f"raised in learn {type(error).__name__}: {error}")
 
     def _ask(self, request: Request) -> LengthEstimate:
-        if self._thread is None:
+        if self._worker is None:
             return self._inner.predict(request)
         if self._pending is not None and not self._pending.done():
             raise TimeoutError
-        self._pending = self._thread.submit(self._inner.predict, request)
+        self._pending = self._worker.submit(partial(self._inner.predict, request))
         return self._pending.result(self._timeout)
 
     def _warn(self, what: str) -> None:

@@ -74,7 +74,7 @@ def read_replies(path: Path) -> Replies:
 
 
 def embedded_replies(num_replies: int, seed: int) -> Replies:
-    """Draw pairs from the shipped table: a class by its share, a length by the class's quantiles."""
+    """Draw pairs from the shipped table: a class by its share, a length by its quantiles."""
     text = resources.files("amin.workload").joinpath("lmsys_like.json").read_text("utf-8")
     table = json.loads(text)
     rng = np.random.default_rng(seed)

@@ -20,6 +20,9 @@ from amin.predictor.catalog import get_predictor
 
 ENVIRONMENT_VARIABLE = "AMIN_CONFIG"
 
+STOCK = ("vllm-fcfs", "vllm-priority")
+"""vLLM's own schedulers, by the names that amin's comparisons give them."""
+
 
 @dataclass(frozen=True)
 class AminConfig:

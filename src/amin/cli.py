@@ -1,0 +1,162 @@
+"""The command line: ``amin serve``, ``amin policies``, ``amin demo``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from amin import __version__
+from amin.engine.vllm.config import AminConfig
+from amin.errors import AminError
+from amin.policy.catalog import POLICIES, get_policy
+
+SERVE_EXAMPLES = """
+\b
+Examples:
+  amin serve Qwen/Qwen3-8B
+  amin serve Qwen/Qwen3-8B --policy amin-dynamic --predictor class:classes.json \\
+      --client-hints --port 8000 --gpu-memory-utilization 0.9
+\b
+The same on a plain vLLM server:
+  vllm serve MODEL --scheduler-cls amin.engine.vllm.AminScheduler \\
+      --additional-config '{"amin": {"policy": "amin-dynamic"}}'
+\b
+With --client-hints a request may say what is known of its length:
+  {"prompt": "...", "vllm_xargs": {"amin_lower": 40, "amin_upper": 300}}
+  {"prompt": "...", "vllm_xargs": {"amin_class": "summary"}}
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="amin")
+def cli() -> None:
+    """Schedule LLM requests by the lower bound of their predicted length."""
+
+
+@cli.command(
+    epilog=SERVE_EXAMPLES,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True},
+)
+@click.argument("model")
+@click.option("--policy", default=AminConfig.policy, show_default=True, help="see: amin policies")
+@click.option(
+    "--predictor",
+    default=AminConfig.predictor,
+    show_default=True,
+    help="constant:N, class:PATH or module:factory",
+)
+@click.option(
+    "--client-hints/--no-client-hints",
+    default=False,
+    show_default=True,
+    help="believe amin_lower, amin_upper, amin_class in a request's vllm_xargs",
+)
+@click.option(
+    "--predictor-timeout",
+    type=float,
+    default=AminConfig.predictor_timeout,
+    show_default=True,
+    help="seconds to wait for a predictor that is not instant",
+)
+@click.option(
+    "--forecast-floor",
+    type=int,
+    default=AminConfig.forecast_floor,
+    show_default=True,
+    help="forecast at least so many more tokens of every request",
+)
+@click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
+@click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
+@click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
+def serve(
+    model: str,
+    policy: str,
+    predictor: str,
+    client_hints: bool,
+    predictor_timeout: float,
+    forecast_floor: int,
+    amin_seed: int,
+    dry_run: bool,
+    vllm_options: tuple[str, ...],
+) -> None:
+    """Serve MODEL with vLLM's OpenAI-compatible server, scheduled by amin.
+
+    Every option that is not listed here goes to vLLM unchanged.
+    """
+    from amin.engine.vllm.serve import server_command
+    from amin.engine.vllm.versions import require_supported_version
+
+    require_supported_version()
+    config = AminConfig(
+        policy=policy,
+        predictor=predictor,
+        client_hints=client_hints,
+        predictor_timeout=predictor_timeout,
+        forecast_floor=forecast_floor,
+        seed=amin_seed,
+    )
+    command, environment = server_command(model, config, vllm_options)
+    if dry_run:
+        click.echo(" ".join(command))
+        return
+    os.execve(command[0], command, environment)
+
+
+@cli.command()
+@click.argument("name", required=False)
+def policies(name: str | None) -> None:
+    """List the policies, each with its rules in words."""
+    chosen = [get_policy(name)] if name else POLICIES.values()
+    table = Table(show_lines=True)
+    for column in ("policy", "whose turn is next", "memory reserved", "who leaves first"):
+        table.add_column(column)
+    for policy in chosen:
+        rules = (policy.order, policy.forecast, policy.preemption_order)
+        words = [(rule.__doc__ or "(undocumented)").strip().split("\n")[0] for rule in rules]
+        table.add_row(f"[bold]{policy.name}[/]\n{policy.summary}", *words)
+    Console().print(table)
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/demo"),
+    show_default=True,
+    help="folder for the page, the table and the records",
+)
+@click.option("--requests", "num_requests", default=96, show_default=True, help="prompts to serve")
+@click.option("--rate", default=8.0, show_default=True, help="requests per second, Poisson")
+@click.option("--seed", default=0, show_default=True, help="arrivals, sampling and ties")
+@click.option("--schedulers", default="", help="comma-separated [default: all of the demo]")
+def demo(out: Path, num_requests: int, rate: float, seed: int, schedulers: str) -> None:
+    """Serve real prompts on a small real model with several schedulers and compare them.
+
+    Needs the engine (make demo installs it) and no GPU; takes some ten minutes on two cores.
+    """
+    from amin.demo.run import SCHEDULERS, DemoConfig, run_demo
+
+    chosen = [name.strip() for name in schedulers.split(",") if name.strip()]
+    config = DemoConfig(num_requests=num_requests, requests_per_second=rate, seed=seed)
+    run_demo(config, out, chosen or SCHEDULERS)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on standard error, exit 2."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except AminError as error:
+        click.echo(f"amin: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,36 @@
+"""The command line of a vLLM server with amin switched on: ``amin serve`` only adds options."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from amin.engine.vllm.config import ENVIRONMENT_VARIABLE, AminConfig
+from amin.errors import ConfigError
+
+SCHEDULER = "amin.engine.vllm.AminScheduler"
+MIDDLEWARE = "amin.engine.vllm.HintMiddleware"
+
+
+def server_command(
+    model: str,
+    config: AminConfig,
+    vllm_options: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment that start the server.
+
+    `vllm_options` are passed on untouched; `ConfigError` if they name another scheduler. The
+    settings travel in the environment, so that they reach the API process too and stay out of
+    vLLM's compile-cache key.
+    """
+    for option in vllm_options:
+        if option.split("=")[0] == "--scheduler-cls":
+            raise ConfigError(f"--scheduler-cls: amin serve sets it ({SCHEDULER}); leave it out")
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    command += ["--scheduler-cls", SCHEDULER, "--middleware", MIDDLEWARE]
+    settings = {ENVIRONMENT_VARIABLE: json.dumps(asdict(config))}
+    return [*command, *vllm_options], {**environment, **settings}

@@ -1,0 +1,28 @@
+"""One way to write down a request's visible state."""
+
+from collections.abc import Callable
+
+import pytest
+
+from amin.request import RequestView
+
+MakeView = Callable[..., RequestView]
+
+
+@pytest.fixture(scope="session")
+def view() -> MakeView:
+    """A request with a prompt of 10 and a predicted output of 4-50; name what differs."""
+    usual = RequestView(
+        num_prompt_tokens=10,
+        num_output_tokens=0,
+        num_computed_tokens=0,
+        max_tokens=100,
+        lower=4,
+        upper=50,
+        bound=4,
+        priority=0,
+        arrival_index=7,
+        admission_index=-1,
+        num_preemptions=0,
+    )
+    return usual._replace
