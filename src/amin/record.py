@@ -14,7 +14,8 @@ class RequestRecord:
     """One request's life. Times in seconds on the engine's clock, NaN where it never happened.
 
     `num_lost_tokens` counts KV entries dropped by preemptions; `num_recomputed_tokens` those of
-    them that were computed again (fewer where a prefix cache still held them).
+    them that were computed again (fewer where a prefix cache still held them). `lower` and `upper`
+    are the predicted interval of the output length, 0 where nothing was predicted.
     """
 
     request_id: str

@@ -3,7 +3,8 @@
 Every running request is forecast to run r more steps, growing by one token a step and freeing
 everything at the end; the projected use peaks right before some request ends, so only those steps
 are looked at (Chen, Ye, Zhou, arXiv 2508.14544; Jaillet et al., arXiv 2502.07115).
-Cost per candidate: O(R log R + R * block_size) for R running requests, whatever the queue's length.
+Cost: O(R log R) once per step and O(R * block_size) per candidate, for R running requests, whatever
+the queue's length.
 """
 
 from __future__ import annotations
@@ -30,37 +31,46 @@ class Projection:
     def __init__(self, block_size: int, scale: int) -> None:
         self._block_size = block_size
         self._scale = scale
+        # Rows: held, remaining, fixed; columns by descending remaining, the candidate among them.
         self._rows: Ints = np.ones((3, 256), np.int64)
         self._len = 0
+        self._candidate = -1
         # Compile now, not in the first step under load.
-        _peak(self._rows, 1, block_size, scale)
+        self.reset(*np.ones((3, 1), np.int64))
+        self.peak_with(1, 1, 0)
         num_blocks(self._rows[0], block_size)
 
     def __len__(self) -> int:
+        """How many requests run, the candidate not among them."""
         return self._len
 
     def reset(self, held: Ints, remaining: Ints, fixed: Ints) -> None:
         """Start over from the requests that run, given as three arrays of equal length."""
         self._len = len(held)
-        while self._len >= self._rows.shape[1]:
-            self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
-        self._rows[0, : self._len] = held
-        self._rows[1, : self._len] = remaining
-        self._rows[2, : self._len] = fixed
+        self._candidate = -1
+        self._make_room()
+        order = np.argsort(-remaining)
+        for row, values in zip(self._rows, (held, remaining, fixed), strict=True):
+            row[: self._len] = values[order]
 
     def peak_with(self, held: int, remaining: int, fixed: int) -> int:
         """The most blocks in use at any future step if the candidate is admitted too.
 
-        Does not admit it: see `keep`.
+        Does not admit it: see `keep`. A candidate that was not kept is forgotten.
         """
-        rows = self._rows
-        rows[0, self._len], rows[1, self._len], rows[2, self._len] = held, remaining, fixed
-        return int(_peak(rows, self._len + 1, self._block_size, self._scale))
+        if self._candidate >= 0:
+            _remove(self._rows, self._len, self._candidate)
+        self._candidate = _insert(self._rows, self._len, held, remaining, fixed)
+        return int(_peak(self._rows, self._len + 1, self._block_size, self._scale))
 
     def keep(self) -> None:
         """Count the candidate of the last `peak_with` among those that run."""
         self._len += 1
-        if self._len == self._rows.shape[1]:
+        self._candidate = -1
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._len >= self._rows.shape[1]:
             self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
 
 
@@ -71,9 +81,25 @@ def num_blocks(tokens: Ints, block_size: int) -> Ints:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
+    """Insert where the order wants it; returns the column."""
+    column = size
+    while column > 0 and rows[1, column - 1] < remaining:
+        rows[:, column] = rows[:, column - 1]
+        column -= 1
+    rows[0, column], rows[1, column], rows[2, column] = held, remaining, fixed
+    return column
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _remove(rows: Ints, size: int, column: int) -> None:
+    for i in range(column, size):
+        rows[:, i] = rows[:, i + 1]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     held, remaining, fixed = rows[0], rows[1], rows[2]
-    order = np.argsort(-remaining[:size])
     # Tokens held before the step, held - 1 = quotient * block_size + residue. At step
     # k = p * block_size + rest it fills quotient + p + {0, 1, 2} blocks, by residue + rest.
     by_residue = np.zeros(block_size, np.int64)
@@ -81,12 +107,11 @@ def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     extra = 0
     peak = 0
     for i in range(size):
-        j = order[i]
-        quotients += (held[j] - 1) // block_size
-        by_residue[(held[j] - 1) % block_size] += 1
-        extra += fixed[j]
-        k = remaining[j]
-        if i + 1 < size and remaining[order[i + 1]] == k:
+        quotients += (held[i] - 1) // block_size
+        by_residue[(held[i] - 1) % block_size] += 1
+        extra += fixed[i]
+        k = remaining[i]
+        if i + 1 < size and remaining[i + 1] == k:
             continue
         rest = k % block_size
         blocks = quotients + (i + 1) * (k // block_size + 1)

@@ -63,11 +63,18 @@ def read_replies(path: Path) -> Replies:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
-            for column, into in (("output_token_length", lengths), ("predicted_length", classes)):
-                value = row.get(column)
-                if value is None or not value.isdigit():
-                    raise ConfigError(f"{path}: row {number}: {column}: got {value!r}")
-                into.append(int(value))
+            for column, into, allowed in (
+                ("output_token_length", lengths, range(1, 10**9)),
+                ("predicted_length", classes, range(len(NOMINAL_FLOORS))),
+            ):
+                value = row.get(column) or ""
+                number_read = int(value) if value.isdecimal() else -1
+                if number_read not in allowed:
+                    raise ConfigError(
+                        f"{path}: row {number}: {column}: got {value!r}, "
+                        f"allowed: {allowed.start} to {allowed.stop - 1}"
+                    )
+                into.append(number_read)
     if not lengths:
         raise ConfigError(f"{path}: no rows")
     return Replies(np.array(lengths), np.array(classes))

@@ -135,8 +135,10 @@ def test_waiting_again_ends_the_admission() -> None:
     open_row(ledger, "b")
     ledger.running(["a", "b"], [15, 12])
     ledger.preempted("a", 6)
+    ledger.fixed[ledger.slot("a")] = -3
     ledger.queued("a", 10, 6)
     view = ledger.view("a")
+    assert ledger.fixed[ledger.slot("a")] == 0
     assert (view.admission_index, view.num_computed_tokens, view.num_output_tokens) == (-1, 0, 6)
     ledger.running(["b", "a"], [13, 0])
     assert ledger.view("a").admission_index == 2

@@ -98,9 +98,12 @@ def test_a_hand_made_case() -> None:
 
 
 def test_a_short_request_fits_before_a_long_one_grows() -> None:
-    """Memory that is needed only later is there for a request that ends before."""
+    """Memory that is needed only later is there for a request that ends before.
+
+    The long one ends with 100 tokens, alone; a short one that lasts meets it at 51 + 100 = 151.
+    """
     long = (1, 100, 0)
-    assert project([long], block_size=1).peak_with(50, 1, 0) == 51
+    assert project([long], block_size=1).peak_with(50, 1, 0) == 100
     assert project([long], block_size=1).peak_with(50, 51, 0) == 151
 
 

@@ -112,11 +112,11 @@ class DryEngine:
             output = self.scheduler.schedule()
             if output.total_num_scheduled_tokens:
                 self.clock += self.config.step_time(output.total_num_scheduled_tokens)
-                in_flight.append((output, self._emitting(output)))
+                in_flight.append((output, self.emitting(output)))
             elif not in_flight and not self._skip_idle(arriving):
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
-                self._finish_step(*in_flight.popleft(), lengths)
+                self.finish_step(*in_flight.popleft(), lengths)
         return RunResult(
             policy=self.name,
             engine="vllm-dry",
@@ -131,14 +131,15 @@ class DryEngine:
 
     def _can_ever_run(self, job: Job) -> bool:
         # vLLM's frontend refuses these; a scheduler would wait for them for ever.
-        total = job.request.num_prompt_tokens + job.num_output_tokens
+        output = min(job.num_output_tokens, job.request.max_tokens)
+        total = job.request.num_prompt_tokens + output
         return total <= min(self.config.max_model_len, self._capacity_tokens)
 
     def _admit_arrived(self, arriving: deque[Job]) -> None:
         while arriving and arriving[0].request.arrival_time <= self.clock:
             job = arriving.popleft()
             now, self.clock = self.clock, job.request.arrival_time
-            self.scheduler.add_request(self._vllm_request(job))
+            self.submit(job)
             self.clock = now
 
     def _skip_idle(self, arriving: deque[Job]) -> bool:
@@ -153,12 +154,17 @@ class DryEngine:
             self.clock = max(self.clock, arriving[0].request.arrival_time)
         return bool(arriving)
 
-    def _emitting(self, output: Any) -> set[str]:
+    def submit(self, job: Job) -> None:
+        """Hand a request to the scheduler, now."""
+        self.scheduler.add_request(self._vllm_request(job))
+
+    def emitting(self, output: Any) -> set[str]:
         """The requests of a step whose known tokens are all computed, so that one is sampled."""
         requests = self.scheduler.requests
         return {i for i in output.num_scheduled_tokens if not requests[i].is_prefill_chunk}
 
-    def _finish_step(self, output: Any, emitting: set[str], lengths: dict[str, int]) -> None:
+    def finish_step(self, output: Any, emitting: set[str], lengths: dict[str, int]) -> None:
+        """Stand in for the model: a token for each request in `emitting`, the last one its stop."""
         ids = list(output.num_scheduled_tokens)
         sampled: list[list[int]] = []
         for request_id in ids:

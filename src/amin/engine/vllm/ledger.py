@@ -85,6 +85,7 @@ class Ledger:
             bound=self._bounded(self._policy.initial_bound(view), view)
         )
         self.ties[slot] = self._random.random()
+        self.fixed[slot] = 0
 
     def close(self, request_id: str) -> None:
         """Drop the row of a request that ended."""
@@ -102,7 +103,9 @@ class Ledger:
 
     def queued(self, request_id: str, num_prompt_tokens: int, num_output_tokens: int) -> None:
         """The request waits (again), holding no memory."""
-        row = self.table[self._slots[request_id]]
+        slot = self._slots[request_id]
+        self.fixed[slot] = 0
+        row = self.table[slot]
         row[NUM_PROMPT] = num_prompt_tokens
         row[NUM_OUTPUT] = num_output_tokens
         row[NUM_COMPUTED] = 0

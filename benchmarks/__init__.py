@@ -1,0 +1,1 @@
+"""``python -m benchmarks [NAME ...]``: ratios of pairs taken in one run, never bare times."""

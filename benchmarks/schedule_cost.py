@@ -1,0 +1,127 @@
+"""What deciding costs: ``schedule()`` with A_min ÷ with vLLM's own priority scheduling.
+
+256 requests run and 10,000 wait (also 1,000 and 40,000, to see that the queue's length does not
+matter). Both schedulers step in turn through the same work in one process; the figure is the
+median over the steps of the ratio of each pair.
+
+    python -m benchmarks schedule_cost [--waiting N ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from amin.engine.vllm.config import AminConfig
+from amin.workload.interface import Job
+from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
+
+WARM_UP_STEPS = 100
+STEPS = 500
+NUM_RUNNING = 256
+
+LIMITS = {
+    # what decides how many run: (max_num_seqs, blocks for stock, blocks for ours). A_min leaves
+    # room for what it forecasts, so it needs more memory to run as many.
+    "max_num_seqs": (NUM_RUNNING, 6000, 6000),
+    "KV memory": (2 * NUM_RUNNING, 1780, 2240),
+}
+
+
+class Stepper:
+    """A scheduler that is kept saturated: whatever ends is replaced by a new arrival."""
+
+    def __init__(
+        self, scheduler: str | AminConfig, jobs: Sequence[Job], shape: dict[str, int]
+    ) -> None:
+        from amin.engine.vllm.dry import DryConfig, DryEngine
+
+        self._engine = DryEngine(DryConfig(**shape), scheduler)
+        self._jobs = list(jobs)
+        self._lengths = {job.request.request_id: job.num_output_tokens for job in jobs}
+        for job in jobs:
+            self._engine.submit(job)
+
+    @property
+    def num_running(self) -> int:
+        """Requests that run now."""
+        return len(self._engine.scheduler.running)
+
+    def step(self) -> float:
+        """One step; returns the seconds spent in ``schedule()``."""
+        scheduler = self._engine.scheduler
+        start = time.perf_counter()
+        output = scheduler.schedule()
+        spent = time.perf_counter() - start
+        self._engine.finish_step(output, self._engine.emitting(output), self._lengths)
+        for request_id in sorted(scheduler.finished_req_ids, key=int):
+            self._arrive(request_id)
+        return spent
+
+    def _arrive(self, ended: str) -> None:
+        job = self._jobs[int(ended) % len(self._jobs)]
+        request_id = str(int(ended) + len(self._jobs))
+        again = replace(job, request=replace(job.request, request_id=request_id))
+        self._lengths[request_id] = job.num_output_tokens
+        self._engine.submit(again)
+
+
+def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, float]:
+    """(median ratio to stock priority, running there, running here), steps taken in pairs."""
+    jobs = lmsys_like(
+        embedded_replies(20_000, 0),
+        num_requests=num_waiting + NUM_RUNNING,
+        requests_per_second=float("inf"),
+        seed=1,
+        class_priorities=True,
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "classes.json")
+        classes = {str(c): {"lower": lower} for c, lower in enumerate(NOMINAL_FLOORS)}
+        path.write_text(json.dumps({"classes": classes}))
+        ours = AminConfig(policy=policy, predictor=f"class:{path}", client_hints=True)
+        max_num_seqs, *blocks = LIMITS[limit]
+        pair = [
+            Stepper(scheduler, jobs, {"max_num_seqs": max_num_seqs, "num_gpu_blocks": num_blocks})
+            for scheduler, num_blocks in zip(("vllm-priority", ours), blocks, strict=True)
+        ]
+    gc.collect()
+    gc.freeze()  # as vLLM's engine does at start
+    times: list[list[float]] = [[], []]
+    running: list[list[int]] = [[], []]
+    for step in track(range(WARM_UP_STEPS + STEPS), description=f"{policy}, {num_waiting} wait"):
+        for which in (0, 1) if step % 2 else (1, 0):
+            times[which].append(pair[which].step())
+            running[which].append(pair[which].num_running)
+    stock, mine = (np.array(t[WARM_UP_STEPS:]) for t in times)
+    counts = [float(np.mean(r[WARM_UP_STEPS:])) for r in running]
+    return float(np.median(mine / stock)), counts[0], counts[1]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks schedule_cost", description=__doc__)
+    parser.add_argument("--waiting", type=int, nargs="+", default=[1_000, 10_000, 40_000])
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    print("| policy | limited by | waiting | running: stock, ours | schedule() ÷ stock priority |")
+    print("|---|---|---|---|---|")
+    for policy in ("amin-static", "amin-dynamic"):
+        for limit in LIMITS:
+            for num_waiting in options.waiting:
+                ratio, stock, ours = measure(policy, num_waiting, limit)
+                print(
+                    f"| {policy} | {limit} | {num_waiting:,} | {stock:.0f}, {ours:.0f} "
+                    f"| {ratio:.3f} |",
+                    flush=True,
+                )

@@ -1,0 +1,31 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from amin.engine.conformance import CHECKS, MakeEngine
+from amin.policy.catalog import POLICIES
+
+pytestmark = pytest.mark.dry
+
+SETTINGS = {
+    "sync": {},
+    "async": {"async_scheduling": True},
+    "prefix-caching": {"enable_prefix_caching": True},
+    "async-prefix-caching": {"async_scheduling": True, "enable_prefix_caching": True},
+    "chunked-prefill": {"max_num_batched_tokens": 64, "max_num_seqs": 16},
+    "floor": {"forecast_floor": 16},
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("policy", [*POLICIES, "vllm-fcfs", "vllm-priority"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_the_dry_engine_conforms(
+    engine_of: Callable[..., Any],
+    settings: dict[str, Any],
+    policy: str,
+    check: Callable[[MakeEngine, str], None],
+) -> None:
+    """Each check of the published list, for every policy and every way to schedule."""
+    check(lambda name: engine_of(name, **settings), policy)
