@@ -30,6 +30,8 @@ from amin.workload.lmsys_like import (
     read_replies,
 )
 
+Found = dict["Row", list[Summary]]
+
 COLUMNS = ("mean_e2e_latency", "p99_e2e_latency", "num_recomputed_tokens", "makespan")
 
 
@@ -39,7 +41,7 @@ class Row:
 
     scheduler: str
     bounds: str = "-"
-    forecast: str = "-"
+    forecast_floor: int | None = None
 
     def configure(self, tables: dict[str, str]) -> str | AminConfig:
         """The dry engine's scheduler argument; `tables` has the class tables by name."""
@@ -49,26 +51,29 @@ class Row:
             policy=self.scheduler,
             predictor=tables.get(self.bounds, "constant:1"),
             client_hints=True,
-            forecast_floor=1 if self.forecast == "1 token" else 16,
+            forecast_floor=self.forecast_floor or AminConfig.forecast_floor,
         )
+
+
+STOCK = Row("vllm-fcfs")
 
 
 def rows() -> list[Row]:
     """Baselines, then both readings of A_min by bounds and by forecast."""
     table = [
-        Row("vllm-fcfs"),
+        STOCK,
         Row("vllm-priority", "class"),
         Row("fcfs"),
         Row("least-computed-first"),
         Row("retract"),
-        Row("amax", "511 for all", "up to 511"),
+        Row("amax", "511 for all", 1),
     ]
     for reading in ("static", "dynamic"):
         for bounds in ("floors", "5 % quantiles", "1 for all"):
             table += [
-                Row(f"benchmarks.variants:{reading.upper()}_NO_FORECAST", bounds, "none"),
-                Row(f"amin-{reading}", bounds, "1 token"),
-                Row(f"amin-{reading}", bounds, "16 tokens"),
+                Row(f"benchmarks.variants:{reading.upper()}_NO_FORECAST", bounds),
+                Row(f"amin-{reading}", bounds, 1),
+                Row(f"amin-{reading}", bounds, 16),
             ]
     return table
 
@@ -85,13 +90,12 @@ def class_tables(measured: Replies, directory: Path) -> dict[str, str]:
     return tables
 
 
-def measure(replies: Replies, rate: float, seeds: Sequence[int]) -> dict[Row, list[Summary]]:
-    """Every row on the same workloads, one for each seed."""
+def measure(replies: Replies, table: Sequence[Row], rate: float, seeds: Sequence[int]) -> Found:
+    """Every row of the table on the same workloads, one for each seed."""
     from amin.engine.vllm.dry import DryConfig, DryEngine
 
     run, measured = replies.halves()
-    table = rows()
-    found: dict[Row, list[Summary]] = {row: [] for row in table}
+    found: Found = {row: [] for row in table}
     with tempfile.TemporaryDirectory() as directory:
         tables = class_tables(measured, Path(directory))
         cells = [(seed, row) for seed in seeds for row in table]
@@ -106,17 +110,17 @@ def measure(replies: Replies, rate: float, seeds: Sequence[int]) -> dict[Row, li
     return found
 
 
-def ratios(found: dict[Row, list[Summary]], row: Row, column: str) -> np.ndarray:
+def ratios(found: Found, row: Row, column: str) -> np.ndarray:
     """This row's figure ÷ stock FCFS's, seed by seed."""
-    stock = found[rows()[0]]
+    stock = found[STOCK]
     pairs = zip(found[row], stock, strict=True)
     return np.array([getattr(mine, column) / getattr(base, column) for mine, base in pairs])
 
 
-def report(found: dict[Row, list[Summary]]) -> str:
+def report(found: Found) -> str:
     """The Markdown table."""
     lines = [
-        "| scheduler | bounds | forecast at least | mean | p99 | recomputed tokens | makespan "
+        "| scheduler | bounds | forecast_floor | mean | p99 | recomputed tokens | makespan "
         "| coverage |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -128,15 +132,16 @@ def report(found: dict[Row, list[Summary]]) -> str:
         coverage = np.mean([s.bound_coverage for s in summaries])
         cells.append("-" if np.isnan(coverage) else f"{coverage:.0%}")
         name = row.scheduler.rpartition(":")[2].lower().replace("_", "-")
-        lines.append(f"| {name} | {row.bounds} | {row.forecast} | " + " | ".join(cells) + " |")
+        floor = row.forecast_floor or "-"
+        lines.append(f"| {name} | {row.bounds} | {floor} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def targets(found: dict[Row, list[Summary]]) -> str:
+def targets(found: Found) -> str:
     """Whether A_min with nominal floors reaches what it was built for."""
     lines = []
     for policy in ("amin-static", "amin-dynamic"):
-        row = Row(policy, "floors", "16 tokens")
+        row = Row(policy, "floors", 16)
         for column, limit in (("mean_e2e_latency", 0.60), ("num_recomputed_tokens", 0.90)):
             value = ratios(found, row, column).mean()
             verdict = "reached" if value <= limit else "MISSED"
@@ -144,16 +149,23 @@ def targets(found: dict[Row, list[Summary]]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks dry_policies", description=__doc__)
+def run(table: Sequence[Row], description: str, arguments: Sequence[str]) -> Found:
+    """Measure the table as the command line says and print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description)
     parser.add_argument("--replies", type=Path, help="CSV of real replies and predicted classes")
     parser.add_argument("--rate", type=float, default=11.0, help="requests per second")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     replies = read_replies(options.replies) if options.replies else embedded_replies(80_000, 0)
-    found = measure(replies, options.rate, range(1, options.seeds + 1))
+    found = measure(replies, table, options.rate, range(1, options.seeds + 1))
     source = options.replies.name if options.replies else "amin's own table of quantiles"
     print(f"replies: {source}; {options.rate:g} requests/s; {options.seeds} seeds; vllm-dry\n")
-    print(report(found), targets(found), sep="\n\n")
+    print(report(found))
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure every policy, print the table and whether the targets are reached."""
+    found = run(rows(), __doc__, arguments)
+    print("\n" + targets(found))

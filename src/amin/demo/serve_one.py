@@ -74,8 +74,7 @@ def serve(job: ServeJob) -> RunResult:
 
 
 def _start_engine(job: ServeJob) -> tuple[Any, Any]:
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.v1.engine.llm_engine import LLMEngine
+    from amin.engine.vllm import seam
 
     options: dict[str, Any] = {"scheduling_policy": "fcfs"}
     if job.scheduler == "vllm-priority":
@@ -87,8 +86,8 @@ def _start_engine(job: ServeJob) -> tuple[Any, Any]:
         )
         options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
         options["additional_config"] = {"amin": asdict(settings)}
-    engine = LLMEngine.from_engine_args(
-        EngineArgs(
+    engine = seam.LLMEngine.from_engine_args(
+        seam.EngineArgs(
             model=job.model,
             max_model_len=job.max_model_len,
             max_num_seqs=job.max_num_seqs,
@@ -113,13 +112,13 @@ def _arrival_times(job: ServeJob) -> list[float]:
 
 
 def _request(job: ServeJob, index: int, tokenizer: Any) -> tuple[str, Any, Any, int]:
-    from vllm import SamplingParams
+    from amin.engine.vllm import seam
 
     _, kind, text = job.prompts[index]
     tokens = tokenizer.apply_chat_template(
         [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=False
     )
-    params = SamplingParams(
+    params = seam.SamplingParams(
         temperature=job.temperature,
         seed=job.seed * 100_003 + index,
         max_tokens=job.max_tokens,

@@ -31,7 +31,14 @@ def test_only_finished_requests_count(records: list[RequestRecord]) -> None:
     assert math.isnan(interval_coverage([]))
 
 
-@given(st.lists(st.builds(_finished, *[st.integers(0, 9)] * 3), min_size=1))
+@given(st.lists(st.builds(_finished, *[st.integers(1, 9)] * 3), min_size=1))
 def test_an_interval_covers_no_more_than_its_bound(run: list[RequestRecord]) -> None:
     """0 <= interval coverage <= bound coverage <= 1."""
     assert 0 <= interval_coverage(run) <= bound_coverage(run) <= 1
+
+
+def test_a_request_without_a_prediction_does_not_count() -> None:
+    """Stock schedulers predict nothing: their records have no coverage, not one of 100 %."""
+    unpredicted = _finished(5, 0, 0)
+    assert math.isnan(bound_coverage([unpredicted]))
+    assert bound_coverage([unpredicted, _finished(3, 4, 6)]) == 0

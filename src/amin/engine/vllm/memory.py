@@ -31,6 +31,8 @@ class Memory:
         self._ledger = ledger
         self._policy = policy
         self._floor = floor
+        # Scheduling asynchronously, vLLM sees a request's end, and frees its memory, a step late.
+        self._steps_to_free = int(isinstance(scheduler, seam.AsyncScheduler))
         self._rules = compile_policy(policy)
         self._projection = Projection(cache.block_size, cache.num_growing)
         self._slots: Slots | None = None
@@ -69,7 +71,7 @@ class Memory:
         self._candidate = request.request_id
         peak = self._projection.peak_with(
             num_tokens + scheduler.num_lookahead_tokens,
-            max(int(self._policy.forecast(view)), self._floor),
+            max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor),
             fixed,
         )
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
@@ -105,8 +107,8 @@ class Memory:
         slots = self._running_slots()
         held = self._held(slots)
         fixed = ledger.fixed[slots]
-        remaining = np.maximum(self._rules.forecast(ledger.table, slots), self._floor)
-        self._projection.reset(held, remaining, fixed)
+        remaining = self._rules.forecast(ledger.table, slots) + self._steps_to_free
+        self._projection.reset(held, np.maximum(remaining, self._floor), fixed)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.

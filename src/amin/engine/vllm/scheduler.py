@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amin import __version__
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.intake import Intake
@@ -48,6 +49,13 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         # Without a forecast, vLLM's own test of what fits now is the whole admission.
         admits = self._memory.admits if self.amin_policy.has_forecast else lambda request: True
         self.waiting = PolicyQueue(self._queue_key, admits)
+        seam.logger.info(
+            "amin %s: policy %s, predictor %s, client hints %s",
+            __version__,
+            self.amin_policy.name,
+            config.predictor,
+            "believed" if config.client_hints else "ignored",
+        )
 
     def add_request(self, request: seam.Request) -> None:
         """Predict the length of a request that arrives, then enqueue it."""

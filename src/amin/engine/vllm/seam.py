@@ -18,11 +18,13 @@ import torch  # noqa: E402
 from vllm import SamplingParams  # noqa: E402
 from vllm.config import VllmConfig  # noqa: E402
 from vllm.engine.arg_utils import EngineArgs  # noqa: E402
+from vllm.logger import init_logger  # noqa: E402
 from vllm.utils.hashing import sha256  # noqa: E402
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash  # noqa: E402
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler  # noqa: E402
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy  # noqa: E402
 from vllm.v1.core.sched.scheduler import Scheduler  # noqa: E402
+from vllm.v1.engine.llm_engine import LLMEngine  # noqa: E402
 from vllm.v1.kv_cache_interface import (  # noqa: E402
     FullAttentionSpec,
     KVCacheConfig,
@@ -35,6 +37,8 @@ from vllm.v1.structured_output import StructuredOutputManager  # noqa: E402
 __all__ = [
     "AsyncScheduler",
     "CacheShape",
+    "EngineArgs",
+    "LLMEngine",
     "ModelRunnerOutput",
     "Request",
     "RequestQueue",
@@ -45,12 +49,16 @@ __all__ = [
     "VllmConfig",
     "build_scheduler",
     "check_scheduler",
+    "logger",
     "num_blocks_shared_on_admission",
     "num_free_blocks",
     "num_private_blocks",
     "prefix_block_hasher",
     "was_cut",
 ]
+
+logger = init_logger("vllm.amin")
+"""Below vLLM's own logger, the only one that vLLM configures: INFO lines of others go nowhere."""
 
 _RELIED_ON = {
     Scheduler: (

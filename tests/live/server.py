@@ -1,0 +1,153 @@
+"""OpenAI-compatible servers on the loopback interface, and a client for them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.shape import OFFLINE, SHAPE, Json
+
+START_DEADLINE = 240.0
+REQUEST_DEADLINE = 120.0
+
+AMIN = [sys.executable, "-c", "from amin.cli import main; main()"]
+AMIN_SERVE = [*AMIN, "serve"]
+VLLM = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
+
+
+class LiveServer:
+    """An OpenAI-compatible server on the loopback interface, in a process of its own."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
+        for name, value in SHAPE.items():
+            flag = f"--{name.replace('_', '-')}"
+            command += [flag] if value is True else [flag, str(value)]
+        command += ["--served-model-name", "tiny"]
+        variables = {**os.environ, **OFFLINE, **environment, "VLLM_LOGGING_LEVEL": "INFO"}
+        variables["VLLM_CPU_OMP_THREADS_BIND"] = str(min(os.sched_getaffinity(0)))
+        del variables["VLLM_ENABLE_V1_MULTIPROCESSING"]
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, env=variables, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def wait_until_ready(self) -> None:
+        """Return once /health answers; fails with the log if the server ends or hangs before."""
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.get("/health")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.1)
+        pytest.fail(f"the server did not start: {self.output()[-4000:]}")
+
+    def output(self) -> str:
+        """What it wrote so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End it and all that it started."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    @contextmanager
+    def _exchange(self, method: str, path: str, body: bytes | None) -> Iterator[Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REQUEST_DEADLINE)
+        try:
+            connection.request(method, path, body, {"content-type": "application/json"})
+            yield connection.getresponse()
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body."""
+        with self._exchange("GET", path, None) as response:
+            return response.status, response.read().decode()
+
+    def post(self, path: str, body: Json | bytes) -> tuple[int, Json]:
+        """Status and JSON of the answer; `body` in bytes is sent as it is."""
+        raw = body if isinstance(body, bytes) else json.dumps({"model": "tiny", **body}).encode()
+        with self._exchange("POST", path, raw) as response:
+            return response.status, json.loads(response.read())
+
+    def complete(self, **body: Any) -> Json:
+        """A greedy completion that must succeed; see `COMPLETION` for what it asks by default."""
+        status, answer = self.post("/v1/completions", COMPLETION | body)
+        assert status == 200, answer
+        return answer
+
+    @contextmanager
+    def stream(self, path: str, **body: Any) -> Iterator[Iterator[Json]]:
+        """The chunks of a streamed answer as they come; leaving early hangs up."""
+        raw = json.dumps({"model": "tiny", **body, "stream": True}).encode()
+        with self._exchange("POST", path, raw) as response:
+            assert response.status == 200, response.read()
+            yield _events(response)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of one of the metrics that the server exports, summed over other labels."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        values = [
+            sample.value
+            for family in text_string_to_metric_families(self.get("/metrics")[1])
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert values, f"the server exports no metric {name} {labels}"
+        return float(sum(values))
+
+
+COMPLETION: Json = {
+    "prompt": "the rain in the plain",
+    "max_tokens": 40,
+    "temperature": 0,
+    "ignore_eos": True,
+}
+
+
+def _events(response: Any) -> Iterator[Json]:
+    for line in response:
+        if line.startswith(b"data: ") and line.strip() != b"data: [DONE]":
+            yield json.loads(line.removeprefix(b"data: "))
+
+
+def eventually(is_true: Callable[[], bool], what: str) -> None:
+    """Poll until it is true; fails after `REQUEST_DEADLINE` seconds, saying what never came."""
+    deadline = time.monotonic() + REQUEST_DEADLINE
+    while not is_true():
+        if time.monotonic() > deadline:
+            pytest.fail(f"never happened: {what}")
+        time.sleep(0.05)
+
+
+StartServer = Callable[..., LiveServer]
+"""``start(AMIN_SERVE or VLLM, *options, **environment)``: does not wait for the server."""

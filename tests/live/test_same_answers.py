@@ -1,0 +1,114 @@
+"""A scheduler decides when tokens are made, never which: greedy outputs are those of stock vLLM.
+
+Exact equality is a fair test here. On the CPU, on one thread, vLLM's kernels round each row of a
+batch by itself: the log-probabilities of a request are bit by bit the same whatever else is in the
+batch, in prefill and decode alike, computed once or again after a preemption (measured over 900
+requests, in float32 and in bfloat16). The first test holds vLLM to that.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.live.in_process import LiveEngine, Prompt, StartEngine
+
+pytestmark = pytest.mark.live
+
+POLICIES = (
+    "amin-static",
+    "amin-dynamic",
+    "amax",
+    "fcfs",
+    "priority",
+    "least-computed-first",
+    "retract",
+)
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "prefix-caching": {"enable_prefix_caching": True},
+    # Below the longest prompts: these are computed in several steps.
+    "chunked-prefill": {"max_num_batched_tokens": 64, "enable_prefix_caching": True},
+}
+Outputs = list[tuple[int, ...]]
+
+
+def make_prompts() -> list[Prompt]:
+    """50 requests of 3-316 prompt and up to 180 output tokens, a third behind a common prefix.
+
+    Half of them say how long they will be, most of these wrongly.
+    """
+    rng = random.Random(7)
+    prefix = [rng.randrange(3, 500) for _ in range(96)]
+    prompts = []
+    for index in range(50):
+        length = rng.choice([3, 17, 32, 33, 64, 90, 150, 220])
+        hints = {"amin_lower": rng.randrange(1, 200), "amin_class": "any"} if index % 2 else {}
+        prompts.append(
+            Prompt(
+                tokens=prefix * (index % 3 == 0) + [rng.randrange(3, 500) for _ in range(length)],
+                max_tokens=rng.choice([1, 2, 31, 32, 60, 120, 180]),
+                ignore_eos=bool(index % 5),
+                priority=rng.randrange(4),
+                hints=hints,
+            )
+        )
+    return prompts
+
+
+@pytest.fixture(scope="module")
+def prompts() -> list[Prompt]:
+    """The same for all engines."""
+    return make_prompts()
+
+
+@pytest.fixture(scope="module")
+def expected(start_engine: StartEngine, prompts: list[Prompt]) -> Outputs:
+    """What stock vLLM answers with memory enough for all, where nothing is ever computed twice."""
+    engine = start_engine(num_gpu_blocks_override=400)
+    outputs = engine.serve(prompts)
+    assert not engine.metric("vllm:num_preemptions")
+    assert len({token for output in outputs for token in output}) > 100
+    return outputs
+
+
+@pytest.mark.parametrize("options", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_stock_vllm_answers_the_same_in_every_configuration(
+    start_engine: StartEngine, prompts: list[Prompt], expected: Outputs, options: dict[str, Any]
+) -> None:
+    """Preemptions, cached prefixes and chunked prefills change no token of stock vLLM's answers."""
+    engine = start_engine(**options)
+    assert engine.serve(prompts) == expected
+    check_exercised(engine, options, prompts)
+    assert engine.metric("vllm:num_preemptions") > 0
+
+
+@pytest.mark.parametrize("options", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_changes_no_answer(
+    start_engine: StartEngine,
+    prompts: list[Prompt],
+    expected: Outputs,
+    options: dict[str, Any],
+    policy: str,
+) -> None:
+    """Under every policy, with preemptions, each request gets stock vLLM's tokens, all of them."""
+    engine = start_engine({"policy": policy, "client_hints": True}, **options)
+    assert engine.serve(prompts) == expected
+    check_exercised(engine, options, prompts)
+    num_preemptions = engine.metric("vllm:num_preemptions")
+    if policy == "amax":
+        # Nobody says an upper bound, so that it is max_tokens, which holds.
+        assert num_preemptions == 0
+    else:
+        assert num_preemptions > 0
+
+
+def check_exercised(engine: LiveEngine, options: dict[str, Any], prompts: list[Prompt]) -> None:
+    """The configuration did what it is there for."""
+    if options.get("enable_prefix_caching"):
+        assert engine.metric("vllm:prefix_cache_hits") > 0
+    if limit := options.get("max_num_batched_tokens"):
+        assert max(len(prompt.tokens) for prompt in prompts) > limit
