@@ -37,11 +37,15 @@ COLUMNS = ("mean_e2e_latency", "p99_e2e_latency", "num_recomputed_tokens", "make
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a scheduler, what it is told, how far it forecasts."""
+    """A line of the table: a scheduler, what it is told, how far it forecasts, what it keeps free.
+
+    `watermark` is vLLM's own headroom: the share of blocks kept free at admission.
+    """
 
     scheduler: str
     bounds: str = "-"
     forecast_floor: int | None = None
+    watermark: float = 0.0
 
     def configure(self, tables: dict[str, str]) -> str | AminConfig:
         """The dry engine's scheduler argument; `tables` has the class tables by name."""
@@ -62,7 +66,9 @@ def rows() -> list[Row]:
     """Baselines, then both readings of A_min by bounds and by forecast."""
     table = [
         STOCK,
+        Row("vllm-fcfs", watermark=0.1),
         Row("vllm-priority", "class"),
+        *(Row("vllm-priority", "class", watermark=share) for share in (0.05, 0.1, 0.2)),
         Row("fcfs"),
         Row("least-computed-first"),
         Row("retract"),
@@ -103,7 +109,7 @@ def measure(replies: Replies, table: Sequence[Row], rate: float, seeds: Sequence
             jobs = lmsys_like(
                 run, num_requests=1500, requests_per_second=rate, seed=seed, class_priorities=True
             )
-            result = DryEngine(DryConfig(), row.configure(tables)).run(jobs)
+            result = DryEngine(DryConfig(watermark=row.watermark), row.configure(tables)).run(jobs)
             summary = summarize(result)
             assert summary.num_finished == len(jobs), (row, summary)
             found[row].append(summary)
@@ -133,6 +139,7 @@ def report(found: Found) -> str:
         cells.append("-" if np.isnan(coverage) else f"{coverage:.0%}")
         name = row.scheduler.rpartition(":")[2].lower().replace("_", "-")
         floor = row.forecast_floor or "-"
+        name += f", watermark {row.watermark:g}" if row.watermark else ""
         lines.append(f"| {name} | {row.bounds} | {floor} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from amin.engine.vllm.tiny_model import write_tiny_model
 from tests.live.in_process import LiveEngine, StartEngine
 from tests.live.server import LiveServer, StartServer
 from tests.live.shape import OFFLINE, Json
+
+from amin.engine.vllm.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,13 +37,19 @@ def tiny_model(environment: None, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def start_engine(tiny_model: Path) -> StartEngine:
-    """Starts an engine in this process: settings of amin (None: stock vLLM), options of vLLM."""
+def start_engine(tiny_model: Path) -> Iterator[StartEngine]:
+    """Starts an engine in this process, where there can be but one."""
+    engines: list[LiveEngine] = []
 
     def start(amin: Json | None = None, **options: Any) -> LiveEngine:
-        return LiveEngine(tiny_model, amin, **options)
+        while engines:
+            engines.pop().close()
+        engines.append(LiveEngine(tiny_model, amin, **options))
+        return engines[-1]
 
-    return start
+    yield start
+    while engines:
+        engines.pop().close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.live.shape import SHAPE, Json
 
+MAX_STEPS = 20_000
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -38,6 +40,10 @@ class LiveEngine:
             EngineArgs(model=str(model), distributed_executor_backend="uni", **options)
         )
         self.scheduler: Any = self._engine.engine_core.engine_core.scheduler
+
+    def close(self) -> None:
+        """Give back what the process has only one of; before the next engine, please."""
+        self._engine.engine_core.shutdown()
 
     def add(self, name: str, prompt: Prompt) -> str:
         """Submit; returns the id under which the scheduler knows the request."""
@@ -70,9 +76,11 @@ class LiveEngine:
     def finish(self) -> dict[str, tuple[int, ...]]:
         """Step until nothing is left; returns the output tokens by name."""
         ended: dict[str, tuple[int, ...]] = {}
-        while self._engine.has_unfinished_requests():
+        for _ in range(MAX_STEPS):
+            if not self._engine.has_unfinished_requests():
+                return ended
             ended |= self.step()
-        return ended
+        raise AssertionError(f"stalled: {self.scheduler.get_request_counts()} running, waiting")
 
     def serve(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
         """All prompts at once, to the end of all; the output tokens of each, in order."""
@@ -93,4 +101,7 @@ class LiveEngine:
 
 
 StartEngine = Callable[..., LiveEngine]
-"""``start(amin=None, **options)``: settings of amin (None: stock vLLM), options of vLLM."""
+"""``start(amin=None, **options)``: settings of amin (None: stock vLLM), options of vLLM.
+
+It closes the engine that it started before.
+"""

