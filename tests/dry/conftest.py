@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -15,13 +15,14 @@ from amin.errors import UnsupportedEngineError
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 
+# A line per engine made is noise here; vLLM reads this once, when it is imported.
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 try:
     from amin.engine.vllm import dry, seam
 except UnsupportedEngineError as error:
     NO_ENGINE = str(error)
 else:
     NO_ENGINE = ""
-    logging.getLogger("vllm").setLevel(logging.ERROR)
 
 
 class _Skipped(pytest.Module):

@@ -22,6 +22,17 @@ from amin.record import RequestRecord, RunResult
 from amin.report.results import write_result
 
 
+ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    # With more threads vLLM's CPU engine stalls erratically on small machines.
+    "OMP_NUM_THREADS": "1",
+}
+
+
 @dataclass(frozen=True)
 class ServeJob:
     """What one process is to serve. `scheduler` is a stock name or a policy of amin's.
@@ -162,8 +173,8 @@ def _result(job: ServeJob, scheduler: Any, observer: Any, arrivals: list[float])
 
 def main() -> None:
     """Entry point of the process."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     job = ServeJob(**json.loads(Path(sys.argv[1]).read_text()))
     write_result(serve(job), Path(job.out))
 
