@@ -106,6 +106,29 @@ def test_a_shared_prefix_is_counted_once(
     assert ("second" in run.running) == is_admitted
 
 
+@pytest.mark.parametrize(("num_blocks", "is_admitted"), [(12, True), (11, False)])
+def test_a_prefix_outlives_its_first_holder(
+    stepper: MakeStepper, job: MakeJob, num_blocks: int, is_admitted: bool
+) -> None:
+    """Blocks whose first holder has ended still count while another one holds them.
+
+    In step 4 the second holds 22 tokens, at its forecast end with the third 25, in 7 blocks, of
+    which 4 came from the first. The third will hold 19 tokens in 5 blocks: 12 in all.
+    """
+    run = stepper(
+        "amin-static", num_gpu_blocks=num_blocks + 1, enable_prefix_caching=True,
+        client_hints=True,
+    )  # fmt: skip
+    run.add(job("first", 17, 3, lower=3, tokens=(1,) * 17))
+    run.step()
+    run.add(job("second", 20, 30, lower=8, tokens=(*(1,) * 16, 3, 4, 5, 6)))
+    run.step(2)
+    assert run.running == ["second"]
+    run.add(job("third", 16, 30, lower=4, tokens=(2,) * 16))
+    run.step()
+    assert ("third" in run.running) == is_admitted
+
+
 def test_memory_that_a_lower_bound_promised_is_given(stepper: MakeStepper, job: MakeJob) -> None:
     """True lower bounds, no upper ones: those admitted together reach them without preemption."""
     run = stepper("amin-static", num_gpu_blocks=26, predictor="constant:20")

@@ -73,12 +73,18 @@ def test_as_many_leave_as_must_and_no_more(stepper: MakeStepper, job: MakeJob) -
 
 
 def test_victims_leave_in_the_policys_order(stepper: MakeStepper, job: MakeJob) -> None:
-    """Where several leave in one step, the smallest key leaves first."""
-    run = stepper("priority", num_gpu_blocks=17)
-    run.add(*(job(str(i), 4, 30, priority=(i * 3) % 8) for i in range(8)))
-    run.step(6)
-    # Priorities 0 3 6 1 4 7 2 5: the largest leave, 7 then 6 then 5.
-    assert run.preempted == ["5", "2", "7"]
+    """Where several leave in one step, the smallest key leaves first, wherever it stands.
+
+    24 blocks. Step 5 holds 2, 5, 3, 5, 4, 5 of them, step 6 asks for one more each: 30. Without
+    the smallest it is 27, without the next smallest 23.
+    """
+    run = stepper("least-computed-first", num_gpu_blocks=25)
+    run.add(*(job(str(i), prompt, 30) for i, prompt in enumerate((4, 16, 8, 16, 12, 16))))
+    run.step(5)
+    assert run.preempted == []
+    run.step()
+    assert run.preempted == ["0", "2"]
+    assert run.running == ["1", "3", "4", "5"]
 
 
 def test_nobody_leaves_while_memory_lasts(stepper: MakeStepper, job: MakeJob) -> None:

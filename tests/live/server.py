@@ -20,7 +20,7 @@ import pytest
 from tests.live.shape import OFFLINE, SHAPE, Json
 
 START_DEADLINE = 240.0
-REQUEST_DEADLINE = 120.0
+REQUEST_DEADLINE = 60.0
 
 AMIN = [sys.executable, "-c", "from amin.cli import main; main()"]
 AMIN_SERVE = [*AMIN, "serve"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -143,7 +142,7 @@ def test_client_hangs_up(server: LiveServer, good_text: str) -> None:
     before = server.metric("vllm:request_success_total", **aborted)
     with server.stream("/v1/completions", **GOOD | {"max_tokens": 480}) as chunks:
         next(chunks)
-        assert server.metric("vllm:num_requests_running") == 1
+        eventually(lambda: server.metric("vllm:num_requests_running") == 1, "it runs")
     eventually(
         lambda: server.metric("vllm:request_success_total", **aborted) == before + 1,
         "the request is aborted",
@@ -196,43 +195,25 @@ def test_good_hints_are_accepted(server: LiveServer, good_text: str, hints: Json
 
 @pytest.mark.parametrize(
     ("longer", "shorter"),
-    [
-        ({"amin_lower": 60}, {"amin_lower": 2}),
-        ({"amin_class": "long"}, {"amin_class": "short"}),
-        ({"amin_lower": 60}, {}),
-        ({}, {}),
-    ],
-    ids=["bounds", "classes", "no-hint", "no-hints"],
+    [({"amin_lower": 50}, {"amin_lower": 2}), ({"amin_class": "long"}, {"amin_class": "short"})],
+    ids=["bounds", "classes"],
 )
 def test_hints_decide_whose_turn_it_is(server: LiveServer, longer: Json, shorter: Json) -> None:
-    """Of two requests that wait, the smaller lower bound goes first; without bounds the earlier."""
-    ended: list[str] = []
+    """Of requests that wait, those with the smaller lower bound are served first."""
+    hints = [longer, shorter] * 5
+    # Two of these prompts do not fit into the cache: they are served one after the other.
+    prompts = [[100 + index, *range(50, 450)] for index in range(len(hints))]
+    ended: list[int] = []
 
-    def serve(name: str, hints: Json) -> threading.Thread:
-        # So long a prompt that one of them leaves no room for another.
-        body = {"prompt": list(range(50, 450)), "max_tokens": 70, "vllm_xargs": hints}
+    def work(index: int) -> None:
+        server.complete(prompt=prompts[index], max_tokens=50, vllm_xargs=hints[index])
+        ended.append(index)
 
-        def work() -> None:
-            server.complete(**body)
-            ended.append(name)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        return thread
-
-    blocker = {"prompt": list(range(60, 130)), "max_tokens": 430, "temperature": 0}
-    with server.stream("/v1/completions", **blocker, ignore_eos=True) as chunks:
-        next(chunks)
-        clients = []
-        for num_waiting, (name, hints) in enumerate([("longer", longer), ("shorter", shorter)], 1):
-            clients.append(serve(name, hints))
-            eventually(
-                lambda expected=num_waiting: server.metric("vllm:num_requests_waiting") == expected,
-                f"{num_waiting} waiting",
-            )
-    for client in clients:
-        client.join()
-    assert ended == (["longer", "shorter"] if longer == shorter else ["shorter", "longer"])
+    with ThreadPoolExecutor(len(hints)) as clients:
+        list(clients.map(work, range(len(hints))))
+    # Who comes first is served at once, and some may come late; by arrival it would be 10 of 25.
+    in_order = [(i, j) for i in ended for j in ended[ended.index(i) :] if i % 2 and not j % 2]
+    assert len(in_order) >= 18
 
 
 BAD_HINTS = {
@@ -300,11 +281,8 @@ def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json
     """What can never be served is refused with a 4xx; who is being served notices nothing."""
     with server.stream("/v1/completions", **GOOD) as chunks:
         received = [next(chunks)]
-        status, answer = server.post(
-            "/v1/completions", body if isinstance(body, bytes) else GOOD | body
-        )
+        status, _ = server.post("/v1/completions", body if isinstance(body, bytes) else GOOD | body)
         assert 400 <= status < 500
-        assert answer["error"]["message"]
         received += chunks
     assert text_of(received) == good_text
 

