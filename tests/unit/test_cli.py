@@ -1,0 +1,88 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amin.cli import main
+from amin.policy.catalog import POLICIES
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["amin", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_policies_lists_each_with_its_rules_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every policy of the catalog has a row, and A_min's says who leaves first."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert _run(monkeypatch, "policies") == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in POLICIES)
+    assert "Smallest bound leaves first" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serve", "m", "--policy", "amin-dyn"], ["policy", "'amin-dyn'", "did you mean"]),
+        (["serve", "m", "--predictor", "class:/nowhere.json"], ["/nowhere.json", "cannot be read"]),
+        (["serve", "m", "--predictor", "constant:0"], ["constant:0", "allowed"]),
+        (["serve", "m", "--forecast-floor", "0"], ["forecast_floor", "0", "allowed"]),
+        (["serve", "m", "--scheduler-cls", "x.Y"], ["--scheduler-cls"]),
+        (["demo", "--requests", "0"], ["num_requests", "0", "allowed"]),
+        (["policies", "nope"], ["policy", "'nope'", "allowed"]),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    """A wrong setting ends in one line on stderr with field, value and what is allowed."""
+    monkeypatch.setattr("amin.engine.vllm.versions.require_supported_version", lambda: None)
+    assert _run(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert all(word in error for word in words), error
+
+
+def test_a_class_table_with_a_typo_names_file_field_and_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A bound of 0 in a table is refused at start with the row's name."""
+    monkeypatch.setattr("amin.engine.vllm.versions.require_supported_version", lambda: None)
+    table = tmp_path / "classes.json"
+    table.write_text(json.dumps({"classes": {"story": {"lower": 0}}}))
+    assert _run(monkeypatch, "serve", "m", "--predictor", f"class:{table}") == 2
+    error = capsys.readouterr().err
+    assert str(table) in error
+    assert "classes.story" in error
+
+
+def test_serve_passes_unknown_options_to_vllm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options that amin does not know stand in the vLLM command as they were given."""
+    monkeypatch.setattr("amin.engine.vllm.versions.require_supported_version", lambda: None)
+    options = ["--max-model-len", "100", "--port=1", "-tp", "2"]
+    assert _run(monkeypatch, "serve", "m", "--policy", "fcfs", *options, "--dry-run") == 0
+    assert " ".join(options) in capsys.readouterr().out
+
+
+def test_the_command_line_starts_without_the_engine() -> None:
+    """Importing the command line loads neither vLLM nor torch nor numba nor matplotlib."""
+    code = "import sys, amin.cli; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["vllm", "torch", "numba", "matplotlib"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
