@@ -15,6 +15,8 @@ check_python() {
         fail "$PYTHON does not run; install Python >= 3.11 or set PYTHON=/path/to/python3"
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "$("$PYTHON" --version) is too old; set PYTHON= to a Python >= 3.11"
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info >= (3, 15))' ||
+        fail "$("$PYTHON" --version) is newer than vLLM supports; set PYTHON= to a Python < 3.15"
     # Debian keeps ensurepip, without which a new venv has no pip, in the package python3-venv.
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "$PYTHON has no venv module; run: sudo apt-get install python3-venv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def cli() -> None:
 
 @cli.command(
     epilog=SERVE_EXAMPLES,
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True},
+    # No -h: vLLM has short options of several letters with an h among them.
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("model")
 @click.option("--policy", default=AminConfig.policy, show_default=True, help="see: amin policies")
@@ -102,7 +104,7 @@ def serve(
     )
     command, environment = server_command(model, config, vllm_options)
     if dry_run:
-        click.echo(" ".join(command))
+        click.echo(f"AMIN_CONFIG={shlex.quote(environment['AMIN_CONFIG'])} {shlex.join(command)}")
         return
     os.execve(command[0], command, environment)
 

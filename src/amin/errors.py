@@ -15,6 +15,7 @@ Messages name the field, the value and what is allowed.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -58,5 +59,8 @@ class UnsupportedEngineError(AminError, RuntimeError):
 
 
 def _shorten(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+    # Bounded in length and depth: the value is a stranger's.
+    if isinstance(value, str) and len(value) > limit:
+        return f"{value[:limit]!r}... ({len(value)} characters)"
+    text = reprlib.repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."

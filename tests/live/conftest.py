@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.live.in_process import LiveEngine, StartEngine
 from tests.live.server import LiveServer, StartServer
-from tests.live.shape import OFFLINE, Json
+from tests.live.shape import ENVIRONMENT, Json
 
 from amin.engine.vllm.tiny_model import write_tiny_model
 
@@ -22,9 +22,8 @@ def environment() -> Iterator[None]:
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed (pip install 'amin[cpu]')")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in OFFLINE.items():
+        for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         patch.setenv("VLLM_LOGGING_LEVEL", os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"))
         patch.delenv("AMIN_CONFIG", raising=False)
         yield
@@ -64,7 +63,7 @@ def start_server(
 
     def start(command: list[str], *options: str, **environment: str) -> LiveServer:
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        servers.append(LiveServer([*command, str(tiny_model), *options], environment, log))
+        servers.append(LiveServer([*command, str(tiny_model)], options, environment, log))
         return servers[-1]
 
     yield start

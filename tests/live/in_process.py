@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,29 @@ class Prompt:
     hints: Json = field(default_factory=dict)
 
 
+def make_prompts(number: int) -> list[Prompt]:
+    """Requests of 3-316 prompt and 1-130 output tokens, a third behind a common prefix.
+
+    Half of them say how long they will be, most of these wrongly. Some may end by themselves.
+    """
+    rng = random.Random(7)
+    prefix = [rng.randrange(3, 500) for _ in range(96)]
+    prompts = []
+    for index in range(number):
+        length = rng.choice([3, 17, 32, 33, 64, 90, 150, 220])
+        hints = {"amin_lower": rng.randrange(1, 200), "amin_class": "any"} if index % 2 else {}
+        prompts.append(
+            Prompt(
+                tokens=prefix * (index % 3 == 0) + [rng.randrange(3, 500) for _ in range(length)],
+                max_tokens=rng.choice([1, 2, 31, 32, 60, 100, 130]),
+                ignore_eos=bool(index % 5),
+                priority=rng.randrange(4),
+                hints=hints,
+            )
+        )
+    return prompts
+
+
 class LiveEngine:
     """vLLM's own engine; `scheduler` is the object that it schedules with."""
 
@@ -36,9 +60,7 @@ class LiveEngine:
             options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
             options["additional_config"] = {"amin": amin}
         options = SHAPE | {"enable_prefix_caching": False, "disable_log_stats": False} | options
-        self._engine = LLMEngine.from_engine_args(
-            EngineArgs(model=str(model), distributed_executor_backend="uni", **options)
-        )
+        self._engine = LLMEngine.from_engine_args(EngineArgs(model=str(model), **options))
         self.scheduler: Any = self._engine.engine_core.engine_core.scheduler
 
     def close(self) -> None:

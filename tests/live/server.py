@@ -11,13 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live.shape import OFFLINE, SHAPE, Json
+from tests.live.shape import ENVIRONMENT, SHAPE, Json
 
 START_DEADLINE = 240.0
 REQUEST_DEADLINE = 60.0
@@ -30,19 +30,16 @@ VLLM = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
 class LiveServer:
     """An OpenAI-compatible server on the loopback interface, in a process of its own."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, command: list[str], options: Sequence[str], environment: dict[str, str], log: Path
+    ) -> None:
         self.log = log
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
-        for name, value in SHAPE.items():
-            flag = f"--{name.replace('_', '-')}"
-            command += [flag] if value is True else [flag, str(value)]
-        command += ["--served-model-name", "tiny"]
-        variables = {**os.environ, **OFFLINE, **environment, "VLLM_LOGGING_LEVEL": "INFO"}
-        variables["VLLM_CPU_OMP_THREADS_BIND"] = str(min(os.sched_getaffinity(0)))
-        del variables["VLLM_ENABLE_V1_MULTIPROCESSING"]
+        listening = ["--host", "127.0.0.1", "--port", str(self._port)]
+        command = [*command, *listening, "--served-model-name", "tiny", *_shape_options(), *options]
+        variables = {**os.environ, **ENVIRONMENT, "VLLM_LOGGING_LEVEL": "INFO", **environment}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command, env=variables, stdout=output, stderr=output, start_new_session=True
@@ -127,6 +124,12 @@ COMPLETION: Json = {
     "temperature": 0,
     "ignore_eos": True,
 }
+
+
+def _shape_options() -> Iterator[str]:
+    for name, value in SHAPE.items():
+        flag = f"--{name.replace('_', '-')}"
+        yield flag if value is True else f"{flag}={value}"
 
 
 def _events(response: Any) -> Iterator[Json]:

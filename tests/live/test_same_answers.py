@@ -8,11 +8,10 @@ requests, in float32 and in bfloat16). The first test holds vLLM to that.
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
-from tests.live.in_process import LiveEngine, Prompt, StartEngine
+from tests.live.in_process import LiveEngine, Prompt, StartEngine, make_prompts
 
 pytestmark = pytest.mark.live
 
@@ -34,33 +33,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 Outputs = list[tuple[int, ...]]
 
 
-def make_prompts() -> list[Prompt]:
-    """50 requests of 3-316 prompt and up to 130 output tokens, a third behind a common prefix.
-
-    Half of them say how long they will be, most of these wrongly.
-    """
-    rng = random.Random(7)
-    prefix = [rng.randrange(3, 500) for _ in range(96)]
-    prompts = []
-    for index in range(50):
-        length = rng.choice([3, 17, 32, 33, 64, 90, 150, 220])
-        hints = {"amin_lower": rng.randrange(1, 200), "amin_class": "any"} if index % 2 else {}
-        prompts.append(
-            Prompt(
-                tokens=prefix * (index % 3 == 0) + [rng.randrange(3, 500) for _ in range(length)],
-                max_tokens=rng.choice([1, 2, 31, 32, 60, 100, 130]),
-                ignore_eos=bool(index % 5),
-                priority=rng.randrange(4),
-                hints=hints,
-            )
-        )
-    return prompts
-
-
 @pytest.fixture(scope="module")
 def prompts() -> list[Prompt]:
     """The same for all engines."""
-    return make_prompts()
+    return make_prompts(50)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -73,9 +74,21 @@ def test_serve_passes_unknown_options_to_vllm(
 ) -> None:
     """Options that amin does not know stand in the vLLM command as they were given."""
     monkeypatch.setattr("amin.engine.vllm.versions.require_supported_version", lambda: None)
-    options = ["--max-model-len", "100", "--port=1", "-tp", "2"]
+    options = ["--max-model-len", "100", "--port=1", "-tp", "2", "-dph", "--name", "a b"]
     assert _run(monkeypatch, "serve", "m", "--policy", "fcfs", *options, "--dry-run") == 0
-    assert " ".join(options) in capsys.readouterr().out
+    printed = shlex.split(capsys.readouterr().out)
+    assert printed[-len(options) :] == options
+
+
+def test_the_printed_command_is_complete(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pasted into a shell, what --dry-run prints sets the same policy."""
+    monkeypatch.setattr("amin.engine.vllm.versions.require_supported_version", lambda: None)
+    assert _run(monkeypatch, "serve", "m", "--policy", "amin-dynamic", "--dry-run") == 0
+    name, _, settings = shlex.split(capsys.readouterr().out)[0].partition("=")
+    assert name == "AMIN_CONFIG"
+    assert json.loads(settings)["policy"] == "amin-dynamic"
 
 
 def test_the_command_line_starts_without_the_engine() -> None:

@@ -23,7 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from amin.demo.model import smollm2
 from amin.demo.prompts import Prompt, halves
 from amin.demo.serve_one import ServeJob
+from amin.engine.vllm.config import STOCK
 from amin.errors import AminError, ConfigError
+from amin.policy.catalog import get_policy
 from amin.record import RunResult
 from amin.report.page import render_page
 from amin.report.results import read_result
@@ -63,6 +65,9 @@ def run_demo(
     config: DemoConfig, out: Path, schedulers: Sequence[str] = SCHEDULERS
 ) -> list[RunResult]:
     """Serve, print the table, write page, table and records below `out`; returns the results."""
+    for name in schedulers:
+        if name not in STOCK:
+            get_policy(name)
     console = Console()
     # Fetched before any progress bar: it prints lines of its own.
     model = smollm2()

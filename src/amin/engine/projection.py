@@ -39,6 +39,7 @@ class Projection:
         self.reset(*np.ones((3, 1), np.int64))
         self.peak_with(1, 1, 0)
         num_blocks(self._rows[0], block_size)
+        blocks_asked(self._rows[0], self._rows[0], block_size, 1, 1)
 
     def __len__(self) -> int:
         """How many requests run, the candidate not among them."""
@@ -78,6 +79,24 @@ class Projection:
 def num_blocks(tokens: Ints, block_size: int) -> Ints:
     """Blocks that hold so many tokens, elementwise."""
     return (tokens + block_size - 1) // block_size
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def blocks_asked(
+    held: Ints, computed: Ints, block_size: int, token_budget: int, chunk: int
+) -> Ints:
+    """Blocks that each request asks for in one step of a batch of at most `token_budget` tokens.
+
+    The budget is spent in the order given; a request takes the tokens it has yet to compute, at
+    most `chunk` of them (chunked prefill).
+    """
+    asked = np.zeros(held.size, np.int64)
+    for i in range(held.size):
+        tokens = max(min(held[i] - computed[i], chunk, token_budget), 0)
+        token_budget -= tokens
+        after = (computed[i] + tokens + block_size - 1) // block_size
+        asked[i] = after - (computed[i] + block_size - 1) // block_size
+    return asked
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

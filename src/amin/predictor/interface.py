@@ -8,9 +8,9 @@ A predictor has two verbs:
                       it was cut (aborted, or stopped by max_tokens): the true length is larger.
 
 Both run in the engine's loop unless `is_instant` is False, in which case they run on a thread of
-their own and an answer that does not come within `predictor_timeout` seconds is not waited for.
-A predictor that raises, hangs or answers nonsense costs nothing but its answer: that request gets
-the bound 1 (`amin.predictor.guarded`).
+their own. The engine waits for answers, for all arrivals of a step together at most
+`predictor_timeout` seconds. A predictor that raises, hangs or answers nonsense costs no more than
+that and its answer: the request gets the bound 1 (`amin.predictor.guarded`).
 
 To write your own: subclass `Predictor`, run `amin.predictor.conformance.check_predictor` on it,
 and name it to the engine as ``your.module:factory`` (called with no argument).

@@ -60,6 +60,11 @@ def hanging() -> Iterator[Hanging]:
     predictor.released.set()
 
 
+def _in_a_new_step(guarded: GuardedPredictor, request: Request) -> LengthEstimate:
+    guarded.begin_step()
+    return guarded.predict(request)
+
+
 def _failures(guarded: GuardedPredictor) -> tuple[int, int, int]:
     counters = guarded.counters
     return counters.num_raised, counters.num_timeouts, counters.num_invalid
@@ -114,7 +119,7 @@ def test_a_hanging_predictor_is_skipped_not_queued_for(
     assert hanging.num_asked == 1
     assert _failures(guarded) == (0, 500, 0)
     hanging.released.set()
-    while guarded.predict(request_of()) != LengthEstimate(5, 9):
+    while _in_a_new_step(guarded, request_of()) != LengthEstimate(5, 9):
         time.sleep(0.001)
     # Only the one that hung and those that were asked since.
     assert hanging.num_asked < 500
@@ -129,7 +134,7 @@ def test_outcomes_do_not_pile_up_behind_a_hanging_predictor(
     for length in range(20_000):
         guarded.learn(request_of(), length, False)
     hanging.released.set()
-    while guarded.predict(request_of()) != LengthEstimate(5, 9):
+    while _in_a_new_step(guarded, request_of()) != LengthEstimate(5, 9):
         time.sleep(0.001)  # the answer comes after the outcomes that were kept
     num_learned = len(hanging.outcomes)
     assert 1 <= num_learned < 20_000
@@ -143,7 +148,7 @@ def test_a_predictor_that_comes_back_is_asked_again(
     guarded = GuardedPredictor(hanging, timeout=0.01)
     guarded.predict(request_of())
     hanging.released.set()
-    while guarded.predict(request_of()) != LengthEstimate(5, 9):
+    while _in_a_new_step(guarded, request_of()) != LengthEstimate(5, 9):
         time.sleep(0.001)  # for ever, if it is never asked again
     assert hanging.num_asked >= 2
 
@@ -206,11 +211,49 @@ def test_warns_once_a_minute(request_of: MakeRequest, caplog: pytest.LogCaptureF
     )
 
 
-def test_the_warning_shows_the_nonsense(
-    request_of: MakeRequest, caplog: pytest.LogCaptureFixture
+class Unspeakable(Exception):
+    """An error that cannot even be written down."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"), [("x" * 1000, "answered a str"), (Unspeakable(), "raised Unspeakable")]
+)
+def test_the_warning_names_the_kind_of_nonsense(
+    request_of: MakeRequest, caplog: pytest.LogCaptureFixture, answer: object, what: str
 ) -> None:
-    """What was answered is in the message, cut to a readable length."""
-    GuardedPredictor(Scripted("x" * 1000)).predict(request_of())
+    """The type is enough: the text of an answer or error may be huge, or itself raise."""
+    GuardedPredictor(Scripted(answer)).predict(request_of())
     (message,) = caplog.messages
-    assert "answered 'xxx" in message
+    assert f"predictor scripted {what}" in message
     assert len(message) < 250
+
+
+@pytest.mark.parametrize("is_instant", [True, False])
+def test_an_exit_in_a_predictor_is_no_exit_of_the_server(
+    request_of: MakeRequest, is_instant: bool
+) -> None:
+    """sys.exit() is survived like any other error."""
+
+    class Exiting(Scripted):
+        def predict(self, request: Request) -> LengthEstimate:
+            raise SystemExit(1)
+
+    inner = Exiting(None)
+    inner.is_instant = is_instant
+    guarded = GuardedPredictor(inner, timeout=60)
+    assert guarded.predict(request_of(77)) == LengthEstimate(1, 77)
+    assert _failures(guarded) == (1, 0, 0)
+
+
+def test_arrivals_of_one_step_share_the_timeout(request_of: MakeRequest, hanging: Hanging) -> None:
+    """A burst waits no longer than one request would; the next step may wait as long again."""
+    guarded = GuardedPredictor(hanging, timeout=0.01)
+    guarded.predict(request_of())
+    assert guarded._patience <= 0
+    guarded.begin_step()
+    assert guarded._patience == 0.01

@@ -11,7 +11,6 @@ import time
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, parse_hints
-from amin.errors import HintError
 from amin.predictor.catalog import get_predictor
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.request import LengthEstimate, Request
@@ -26,7 +25,8 @@ class Intake:
     `HintMiddleware` refuses these before they get here.
     """
 
-    def __init__(self, config: AminConfig) -> None:
+    def __init__(self, config: AminConfig, max_model_len: int) -> None:
+        self._max_model_len = max_model_len
         predictor = get_predictor(config.predictor)
         self.predictor = GuardedPredictor(predictor, timeout=config.predictor_timeout)
         self.num_bad_hints = 0
@@ -40,7 +40,7 @@ class Intake:
         facts = Request(
             request_id=request.request_id,
             num_prompt_tokens=request.num_prompt_tokens,
-            max_tokens=request.max_tokens,
+            max_tokens=min(request.max_tokens, self._max_model_len),
             arrival_time=request.arrival_time,
             priority=request.priority,
             predicted_class=hints.predicted_class,
@@ -49,6 +49,10 @@ class Intake:
         estimate = hints.estimate or self.predictor.predict(facts)
         self._known[request.request_id] = facts, estimate
         return estimate
+
+    def begin_step(self) -> None:
+        """A step of the engine begins."""
+        self.predictor.begin_step()
 
     def ended(self, request: seam.Request) -> None:
         """Let the predictor learn from a request that finished or was aborted."""
@@ -67,7 +71,7 @@ class Intake:
             return Hints()
         try:
             return parse_hints(params.extra_args, request.max_tokens)
-        except HintError as error:
+        except Exception as error:  # whatever a client can think of, the engine goes on
             self.num_bad_hints += 1
             now = time.monotonic()
             if now >= self._next_warning:

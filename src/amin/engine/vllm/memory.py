@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.projection import Projection, num_blocks
+from amin.engine.projection import Projection, blocks_asked, num_blocks
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT, Ledger
 from amin.policy.compiled import Slots, compile_policy
@@ -52,8 +52,14 @@ class Memory:
         """
         scheduler, cache = self._scheduler, self._cache
         num_running = len(scheduler.running)
+        view = self._ledger.view(request.request_id)
+        fixed = cache.num_bounded_blocks(view.num_prompt_tokens + view.bound)
+        slot = self._ledger.slot(request.request_id)
+        self._ledger.fixed[slot] = fixed
         # At the limit of running requests vLLM stops by itself.
         if not num_running or num_running >= scheduler.max_num_active_reqs:
+            return True
+        if not seam.is_ready(request):
             return True
         free = seam.num_free_blocks(scheduler)
         shared = seam.num_blocks_shared_on_admission(scheduler, request)
@@ -65,14 +71,12 @@ class Memory:
             self._projection.keep()
         if not self._is_projected or len(self._projection) != num_running:
             self._project_running(free)
-        view = self._ledger.view(request.request_id)
-        fixed = cache.num_bounded_blocks(view.num_prompt_tokens + view.bound) - shared
-        self._ledger.fixed[self._ledger.slot(request.request_id)] = fixed
+        self._ledger.fixed[slot] = fixed - shared
         self._candidate = request.request_id
         peak = self._projection.peak_with(
             num_tokens + scheduler.num_lookahead_tokens,
             max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor),
-            fixed,
+            fixed - shared,
         )
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
 
@@ -88,15 +92,24 @@ class Memory:
         if not scheduler._inflight_prefills and free >= bound:
             return []
         slots = self._running_slots()
-        asked = num_blocks(self._held(slots), cache.block_size)
-        asked -= num_blocks(self._ledger.table[slots, NUM_COMPUTED], cache.block_size)
-        shortage = int(asked.sum()) * max(cache.num_growing, 1) - free
+        budget = scheduler.max_num_scheduled_tokens
+        asked = blocks_asked(
+            self._held(slots),
+            self._ledger.table[slots, NUM_COMPUTED],
+            cache.block_size,
+            budget,
+            scheduler.scheduler_config.long_prefill_token_threshold or budget,
+        )
+        asked *= max(cache.num_growing, 1)
+        shortage = int(asked.sum()) - free
         leaving: list[int] = []
         if shortage > 0:
             keys = self._rules.preemption_order(self._ledger.table, slots)
             for index in np.lexsort((self._ledger.ties[slots], keys)).tolist():
                 leaving.append(index)
+                # It gives back what it holds alone, and no longer asks for more.
                 shortage -= seam.num_private_blocks(scheduler, scheduler.running[index])
+                shortage -= int(asked[index])
                 if shortage <= 0:
                     break
         return leaving
@@ -112,8 +125,9 @@ class Memory:
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
-        counted = num_blocks(held, cache.block_size).sum() * cache.num_growing + fixed.sum()
-        self._unexplained = max(cache.num_blocks - free - int(counted), 0)
+        blocks = num_blocks(held, cache.block_size) * cache.num_growing + fixed
+        counted = int(blocks.sum()) - seam.num_blocks_to_come(self._scheduler, cache)
+        self._unexplained = max(cache.num_blocks - free - counted, 0)
 
     def _running_slots(self) -> Slots:
         """Rows of the running requests, brought up to date; read once a step unless some joined.

@@ -40,7 +40,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         seam.check_scheduler(self)
         config = AminConfig.from_vllm(vllm_config.additional_config)
         self.amin_policy = get_policy(config.policy)
-        self.amin_intake = Intake(config)
+        self.amin_intake = Intake(config, self.max_model_len)
         cache = seam.CacheShape.of(self)
         self._ledger = Ledger(self.amin_policy, cache.capacity_tokens, config.seed)
         self._memory = Memory(self, cache, self._ledger, self.amin_policy, config.forecast_floor)
@@ -63,7 +63,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._ledger.open(
                 request.request_id,
                 num_prompt_tokens=request.num_prompt_tokens,
-                max_tokens=request.max_tokens,
+                # Some entry points of vLLM leave it unbounded; no output is longer than this.
+                max_tokens=min(request.max_tokens, self.max_model_len),
                 priority=request.priority,
                 estimate=self.amin_intake.estimate(request),
             )
@@ -71,6 +72,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step of vLLM's scheduler, with the victims of this step in place."""
+        self.amin_intake.begin_step()
         self._memory.begin_step()
         victims = self._memory.victims()
         if victims:

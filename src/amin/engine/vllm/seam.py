@@ -49,8 +49,10 @@ __all__ = [
     "VllmConfig",
     "build_scheduler",
     "check_scheduler",
+    "is_ready",
     "logger",
     "num_blocks_shared_on_admission",
+    "num_blocks_to_come",
     "num_free_blocks",
     "num_private_blocks",
     "prefix_block_hasher",
@@ -124,7 +126,9 @@ class CacheShape:
         bounded = []
         for single in singles:
             if single not in growing:
-                window = getattr(single.kv_cache_spec, "sliding_window", None) or single.block_size
+                spec = single.kv_cache_spec
+                window = getattr(spec, "sliding_window", None) or single.block_size
+                window = getattr(spec, "attention_chunk_size", None) or window
                 bounded.append((single.block_size, -(-window // single.block_size) + 1))
         return cls(
             # One block of the pool is vLLM's null block and never used.
@@ -164,6 +168,21 @@ def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
         return 0
     hits = manager.get_computed_blocks(request)[0].blocks
     return sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
+
+
+def num_blocks_to_come(scheduler: Any, cache: CacheShape) -> int:
+    """Blocks that running requests have yet to take for prompts that are computed in chunks."""
+    to_come = 0
+    for request in scheduler._inflight_prefills:
+        held = len(scheduler.kv_cache_manager.get_blocks(request.request_id).blocks[0])
+        whole = -(-request.num_tokens // cache.block_size)
+        to_come += max(whole - held, 0) * cache.num_growing
+    return to_come
+
+
+def is_ready(request: Request) -> bool:
+    """False while something other than memory holds it back; vLLM then skips past it."""
+    return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
 
 
 def was_cut(request: Request) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from amin.engine.vllm.config import ENVIRONMENT_VARIABLE, AminConfig
+from amin.engine.vllm.versions import is_installed
 from amin.errors import ConfigError
 
 SCHEDULER = "amin.engine.vllm.AminScheduler"
@@ -23,14 +24,25 @@ def server_command(
 ) -> tuple[list[str], dict[str, str]]:
     """The command and the environment that start the server.
 
-    `vllm_options` are passed on untouched; `ConfigError` if they name another scheduler. The
+    `vllm_options` are passed on untouched; `ConfigError` if they contradict what is set here. The
     settings travel in the environment, so that they reach the API process too and stay out of
     vLLM's compile-cache key.
     """
+    if model.startswith("-"):
+        raise ConfigError(f"MODEL: got {model!r}, allowed: a model, before all options")
     for option in vllm_options:
-        if option.split("=")[0] == "--scheduler-cls":
+        if option.split("=")[0].replace("_", "-") == "--scheduler-cls":
             raise ConfigError(f"--scheduler-cls: amin serve sets it ({SCHEDULER}); leave it out")
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+        if '"amin"' in option:
+            raise ConfigError("--additional-config: leave amin out; amin serve has options for it")
+    command = [sys.executable, "-m", *_entry_point(), model]
     command += ["--scheduler-cls", SCHEDULER, "--middleware", MIDDLEWARE]
     settings = {ENVIRONMENT_VARIABLE: json.dumps(asdict(config))}
     return [*command, *vllm_options], {**environment, **settings}
+
+
+def _entry_point() -> list[str]:
+    """vLLM's own command, which finds its version only where the distribution is named vllm."""
+    if is_installed("vllm"):
+        return ["vllm.entrypoints.cli.main", "serve"]
+    return ["vllm.entrypoints.openai.api_server", "--model"]

@@ -28,6 +28,15 @@ def installed_version() -> Version:
     )
 
 
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution of that very name is installed."""
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def require_supported_version() -> Version:
     """The installed version; raises `UnsupportedEngineError` where it is outside `SUPPORTED`."""
     version = installed_version()

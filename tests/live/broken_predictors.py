@@ -1,0 +1,55 @@
+"""Predictors as one should not write them, named as ``tests.live.broken_predictors:Raises``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from amin.predictor.interface import Predictor
+from amin.request import LengthEstimate, Request
+
+
+class Raises(Predictor):
+    """Has no answer to anything."""
+
+    name = "raises"
+
+    def predict(self, request: Request) -> LengthEstimate:
+        """Raise."""
+        raise LookupError(f"what is {request.request_id}?")
+
+
+class Hangs(Predictor):
+    """Answers a minute later."""
+
+    name = "hangs"
+
+    def predict(self, request: Request) -> LengthEstimate:
+        """Sleep."""
+        time.sleep(60)
+        return LengthEstimate(1, 1)
+
+
+class TalksNonsense(Predictor):
+    """Answers, but no estimate."""
+
+    name = "talks-nonsense"
+
+    def predict(self, request: Request) -> Any:
+        """Another thing each time."""
+        return [None, "soon", -1, (5, 3), {"lower": 7}][len(request.request_id) % 5]
+
+
+class CannotLearn(Predictor):
+    """Predicts well and raises at every outcome."""
+
+    name = "cannot-learn"
+    is_instant = True
+
+    def predict(self, request: Request) -> LengthEstimate:
+        """The whole range."""
+        return LengthEstimate(1, request.max_tokens)
+
+    def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
+        """Raise."""
+        raise MemoryError("full")

@@ -1,0 +1,49 @@
+"""A plain vLLM server, started without amin's command, with AminScheduler as its scheduler."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.live.server import VLLM, StartServer
+
+from amin import __version__
+
+pytestmark = pytest.mark.live
+
+SCHEDULER = ("--scheduler-cls", "amin.engine.vllm.AminScheduler")
+BAD_HINT = {"vllm_xargs": {"amin_lower": "seven"}}
+
+
+def test_additional_config(start_server: StartServer) -> None:
+    """--additional-config sets the policy, before AMIN_CONFIG; hints are ignored unless asked for.
+
+    The scheduler itself says at start what it schedules by.
+    """
+    settings = {"amin": {"policy": "amin-dynamic", "predictor": "constant:7"}}
+    server = start_server(
+        VLLM,
+        *SCHEDULER,
+        "--additional-config",
+        json.dumps(settings),
+        AMIN_CONFIG=json.dumps({"policy": "fcfs"}),
+    )
+    server.wait_until_ready()
+    told = "policy amin-dynamic, predictor constant:7, client hints ignored"
+    assert f"amin {__version__}: {told}" in server.output()
+    answer = server.complete(max_tokens=9, **BAD_HINT)
+    assert answer["usage"]["completion_tokens"] == 9
+
+
+def test_environment_variable(start_server: StartServer) -> None:
+    """AMIN_CONFIG sets the policy, and the hints that `HintMiddleware` checks."""
+    settings = {"policy": "amax", "client_hints": True}
+    middleware = ("--middleware", "amin.engine.vllm.HintMiddleware")
+    server = start_server(VLLM, *SCHEDULER, *middleware, AMIN_CONFIG=json.dumps(settings))
+    server.wait_until_ready()
+    told = "policy amax, predictor constant:1, client hints believed"
+    assert f"amin {__version__}: {told}" in server.output()
+    assert server.complete(max_tokens=9)["usage"]["completion_tokens"] == 9
+    status, answer = server.post("/v1/completions", {"prompt": "x", **BAD_HINT})
+    assert status == 400
+    assert "vllm_xargs.amin_lower: got 'seven'" in answer["error"]["message"]

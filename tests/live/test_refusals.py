@@ -1,0 +1,138 @@
+"""What is wrong is said at start, in one line, and nothing is served by halves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.live.in_process import Prompt, StartEngine
+from tests.live.server import VLLM, StartServer
+from tests.live.shape import Json
+
+from amin.engine.vllm.versions import SUPPORTED
+from amin.errors import AminError
+
+pytestmark = pytest.mark.live
+
+# Says on standard output which of the slow imports were made before the end.
+AMIN_SERVE_WATCHED = """
+import sys
+from amin.cli import main
+try:
+    main()
+finally:
+    print([name for name in ("vllm", "torch", "transformers") if name in sys.modules])
+"""
+TABLES = {
+    "not-json.json": '{"classes": ',
+    "no-classes.json": "{}",
+    "unknown-field.json": '{"classes": {}, "defaults": {"lower": 1}}',
+    "no-lower.json": '{"classes": {"essay": {"upper": 9}}}',
+    "negative.json": '{"classes": {"essay": {"lower": -4}}}',
+    "reversed.json": '{"classes": {"essay": {"lower": 9, "upper": 3}}}',
+}
+
+REFUSED = [
+    (["--policy", "amin-dinamic"], ["policy:", "'amin-dinamic'", "did you mean", "retract"]),
+    (["--policy", "os:path"], ["policy:", "'os:path'", "allowed: a Policy"]),
+    (["--policy", "no_such_module:P"], ["policy:", "'no_such_module:P'"]),
+    (["--predictor", "clas"], ["predictor:", "'clas'", "constant:N, module:factory"]),
+    (["--predictor", "constant:0"], ["predictor:", "constant:0", "1 <= N"]),
+    (["--predictor", "no_such_module:f"], ["predictor:", "'no_such_module:f'"]),
+    (["--predictor", "json:JSONDecoder"], ["predictor:", "JSONDecoder", "a Predictor"]),
+    (["--predictor", "class:no-such.json"], ["no-such.json", "No such file"]),
+    (["--predictor", "class:not-json.json"], ["not-json.json", "not JSON"]),
+    (["--predictor", "class:no-classes.json"], ["no-classes.json", "allowed: an object with"]),
+    (["--predictor", "class:unknown-field.json"], ["'defaults'", "allowed: classes, default"]),
+    (["--predictor", "class:no-lower.json"], ["classes.essay", "{'upper': 9}", "allowed:"]),
+    (["--predictor", "class:negative.json"], ["classes.essay", "-4", "allowed: an integer"]),
+    (["--predictor", "class:reversed.json"], ["classes.essay", "lower: got 9", "upper (3)"]),
+    (["--predictor-timeout", "nan"], ["predictor_timeout", "nan", "allowed: seconds > 0"]),
+    (["--forecast-floor", "0"], ["forecast_floor", "got 0", "allowed: an integer >= 1"]),
+    (["--scheduler-cls", "x.Y"], ["--scheduler-cls", "amin.engine.vllm.AminScheduler"]),
+    (["--scheduler_cls=x.Y"], ["--scheduler-cls", "amin.engine.vllm.AminScheduler"]),
+]
+
+
+def amin_serve(*options: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``amin serve`` of a model that does not exist, so that nothing is served by mistake."""
+    return subprocess.run(
+        [sys.executable, "-c", AMIN_SERVE_WATCHED, "serve", "no-such-model", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED, ids=[" ".join(o) for o, _ in REFUSED])
+def test_amin_serve_refuses(options: list[str], words: list[str], tmp_path: Path) -> None:
+    """Exit code 2 and one line naming field, value and what is allowed, before vLLM is imported."""
+    for name, text in TABLES.items():
+        (tmp_path / name).write_text(text)
+    ended = amin_serve(*options, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("amin: ")
+    assert ended.stderr.count("\n") == 1
+    for word in words:
+        assert word in ended.stderr
+    assert ended.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"polcy": "fcfs"}, "unknown setting 'polcy'; allowed: policy, predictor, client_hints"),
+        ({"policy": "fifo"}, "policy: unknown 'fifo'"),
+        ({"client_hints": "yes"}, "client_hints: got 'yes', allowed: true or false"),
+        ("amin-dynamic", "got 'amin-dynamic', allowed: an object of settings"),
+    ],
+)
+def test_engine_refuses_settings(start_engine: StartEngine, settings: Any, complaint: str) -> None:
+    """Wrong settings end the start of an engine, and the next engine of the process is sound."""
+    with pytest.raises(AminError, match=complaint):
+        start_engine(settings)
+    (output,) = start_engine({}).serve([Prompt(tokens=[5, 6, 7], max_tokens=4)])
+    assert len(output) == 4
+
+
+def test_plain_server_refuses_settings(start_server: StartServer) -> None:
+    """A plain vLLM server with a setting that does not exist ends, with the reason in its log."""
+    settings = json.dumps({"amin": {"polcy": "amin-dynamic"}})
+    scheduler = ("--scheduler-cls", "amin.engine.vllm.AminScheduler")
+    server = start_server(VLLM, *scheduler, "--additional-config", settings)
+    assert server.process.wait(120) != 0
+    assert "amin: unknown setting 'polcy'; allowed: policy, predictor," in server.output()
+
+
+def fake_vllm(directory: Path, version: str) -> dict[str, str]:
+    """An environment in which the installed vLLM claims to be of this version."""
+    metadata = directory / f"vllm-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize("version", ["0.31.1", "0.33.0", "1.0.0+cpu"])
+def test_amin_serve_refuses_other_versions(version: str, tmp_path: Path) -> None:
+    """A vLLM outside the supported range is refused with that range, before it is imported."""
+    ended = amin_serve(cwd=tmp_path, **fake_vllm(tmp_path, version))
+    assert ended.returncode == 2
+    assert ended.stderr == f"amin: vLLM {version} is installed; supported: {SUPPORTED}\n"
+    assert ended.stdout == "[]\n"
+
+
+def test_plain_server_refuses_other_versions(start_server: StartServer, tmp_path: Path) -> None:
+    """A plain vLLM server outside the supported range does not start with AminScheduler."""
+    # +cpu, because vLLM looks there for what it was built for.
+    environment: Json = fake_vllm(tmp_path, "0.99.0+cpu")
+    server = start_server(VLLM, "--scheduler-cls", "amin.engine.vllm.AminScheduler", **environment)
+    assert server.process.wait(120) != 0
+    assert f"vLLM 0.99.0+cpu is installed; supported: {SUPPORTED}" in server.output()
