@@ -14,7 +14,7 @@ Outputs = list[tuple[int, ...]]
 
 @pytest.fixture(scope="module")
 def prompts() -> list[Prompt]:
-    """Enough of them to overflow the cache."""
+    """Enough of them to fill the cache."""
     return make_prompts(24)
 
 

@@ -33,7 +33,9 @@ class Ticks:
         return output
 
 
-@pytest.mark.parametrize("amin", [None, {"policy": "amin-dynamic"}], ids=["stock", "amin-dynamic"])
+@pytest.mark.parametrize(
+    "amin", [None, {"policy": "amin-dynamic", "forecast_floor": 1}], ids=["stock", "amin-dynamic"]
+)
 @pytest.mark.parametrize("enable_prefix_caching", [False, True], ids=["plain", "prefix-caching"])
 def test_records_agree_with_vllm(
     start_engine: StartEngine, amin: Json | None, enable_prefix_caching: bool

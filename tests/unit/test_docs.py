@@ -31,3 +31,9 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """Every relative link of the page names a file that exists."""
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_figure_was_left_to_fill_in(page: Path) -> None:
+    """No page shows a placeholder where a table belongs."""
+    assert not re.findall(r"^[A-Z]+_[A-Z]+$", page.read_text("utf-8"), re.MULTILINE)

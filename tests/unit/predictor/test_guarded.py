@@ -211,7 +211,7 @@ def test_warns_once_a_minute(request_of: MakeRequest, caplog: pytest.LogCaptureF
     )
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     """An error that cannot even be written down."""
 
     def __str__(self) -> str:
@@ -221,7 +221,8 @@ class Unspeakable(Exception):
 
 
 @pytest.mark.parametrize(
-    ("answer", "what"), [("x" * 1000, "answered a str"), (Unspeakable(), "raised Unspeakable")]
+    ("answer", "what"),
+    [("x" * 1000, "answered a str"), (UnspeakableError(), "raised UnspeakableError")],
 )
 def test_the_warning_names_the_kind_of_nonsense(
     request_of: MakeRequest, caplog: pytest.LogCaptureFixture, answer: object, what: str
