@@ -121,10 +121,10 @@ def test_admissions_are_numbered_when_first_seen_running() -> None:
     ledger = ledger_of()
     for name in "abc":
         open_row(ledger, name)
-    ledger.running(["b"], [0])
-    ledger.running(["b", "c", "a"], [5, 0, 0])
+    ledger.running([ledger.slot(i) for i in ("b",)], [0])
+    ledger.running([ledger.slot(i) for i in ("b", "c", "a")], [5, 0, 0])
     assert [ledger.view(name).admission_index for name in "abc"] == [2, 0, 1]
-    ledger.running(["a", "b", "c"], [1, 6, 1])
+    ledger.running([ledger.slot(i) for i in ("a", "b", "c")], [1, 6, 1])
     assert [ledger.view(name).admission_index for name in "abc"] == [2, 0, 1]
 
 
@@ -133,14 +133,14 @@ def test_waiting_again_ends_the_admission() -> None:
     ledger = ledger_of()
     open_row(ledger, "a")
     open_row(ledger, "b")
-    ledger.running(["a", "b"], [15, 12])
+    ledger.running([ledger.slot(i) for i in ("a", "b")], [15, 12])
     ledger.preempted("a", 6)
     ledger.fixed[ledger.slot("a")] = -3
     ledger.queued("a", 10, 6)
     view = ledger.view("a")
     assert ledger.fixed[ledger.slot("a")] == 0
     assert (view.admission_index, view.num_computed_tokens, view.num_output_tokens) == (-1, 0, 6)
-    ledger.running(["b", "a"], [13, 0])
+    ledger.running([ledger.slot(i) for i in ("b", "a")], [13, 0])
     assert ledger.view("a").admission_index == 2
 
 
@@ -149,7 +149,7 @@ def test_tokens_made_follow_from_tokens_computed(computed: int, made: int) -> No
     """Prompt 10: once it is computed a token is sampled, and one more with each after it."""
     ledger = ledger_of()
     open_row(ledger)
-    ledger.running(["a"], [computed])
+    ledger.running([ledger.slot(i) for i in ("a",)], [computed])
     view = ledger.view("a")
     assert (view.num_computed_tokens, view.num_output_tokens) == (computed, made)
 
@@ -160,7 +160,7 @@ def test_tokens_made_are_kept_while_they_are_computed_again() -> None:
     open_row(ledger)
     ledger.queued("a", 10, 20)
     for computed, made in ((0, 20), (16, 20), (29, 20), (30, 21)):
-        ledger.running(["a"], [computed])
+        ledger.running([ledger.slot(i) for i in ("a",)], [computed])
         assert ledger.view("a").num_output_tokens == made
 
 
@@ -181,7 +181,7 @@ def test_a_slot_that_is_used_again_is_clean() -> None:
     """Nothing of the request before is left: neither its row nor its blocks that do not grow."""
     ledger = ledger_of()
     open_row(ledger, "a")
-    ledger.running(["a"], [50])
+    ledger.running([ledger.slot(i) for i in ("a",)], [50])
     ledger.preempted("a", 41)
     ledger.fixed[ledger.slot("a")] = -5
     slot = ledger.slot("a")

@@ -7,11 +7,12 @@ whatever the policy, and nothing is ever recomputed for the requests that merely
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from amin.jit import njit
 from amin.policy.compiled import COLUMN, Slots, Table
 from amin.policy.interface import Policy
 from amin.request import LengthEstimate, RequestView
@@ -44,6 +45,8 @@ class Ledger:
         self._num_arrivals = 0
         self._num_admissions = 0
         self.table: Table = np.zeros((256, len(RequestView._fields)), np.int64)
+        # Compile now, not in the first step under load.
+        self.running([], [])
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
         self.fixed: npt.NDArray[np.int64] = np.zeros(256, np.int64)
 
@@ -61,8 +64,8 @@ class Ledger:
         max_tokens: int,
         priority: int,
         estimate: LengthEstimate,
-    ) -> None:
-        """Start the row of a request that arrives."""
+    ) -> int:
+        """Start the row of a request that arrives; returns its slot."""
         slot = self._new_slot()
         self._slots[request_id] = slot
         estimate = estimate.clamp(max_tokens)
@@ -86,6 +89,7 @@ class Ledger:
         )
         self.ties[slot] = self._random.random()
         self.fixed[slot] = 0
+        return slot
 
     def close(self, request_id: str) -> None:
         """Drop the row of a request that ended."""
@@ -119,25 +123,16 @@ class Ledger:
         row[BOUND] = self._bounded(self._policy.learn(view), view)
         row[NUM_PREEMPTIONS] += 1
 
-    def running(self, request_ids: Iterable[str], num_computed_tokens: Sequence[int]) -> Slots:
-        """Bring the rows of the running requests up to date; returns their slots, in order.
+    def running(self, slots: Sequence[int], num_computed_tokens: Sequence[int]) -> Slots:
+        """Bring the rows of the running requests up to date; returns their slots as an array.
 
-        A running request that was not seen running before gets the next admission index.
+        Given by slot, since 256 look-ups by id cost more than all the rest of a step's forecast. A
+        running request that was not seen running before gets the next admission index.
         """
-        slots_of = self._slots
-        slots = np.array([slots_of[i] for i in request_ids], np.int64)
-        table = self.table
+        array = np.array(slots, np.int64)
         computed = np.array(num_computed_tokens, np.int64)
-        table[slots, NUM_COMPUTED] = computed
-        # The token after the computed ones is sampled but not yet in memory. While the prompt (or
-        # a preempted request's own output) is still being computed, nothing new was sampled.
-        made = computed + 1 - table[slots, NUM_PROMPT]
-        table[slots, NUM_OUTPUT] = np.maximum(table[slots, NUM_OUTPUT], made)
-        new = slots[table[slots, ADMISSION] < 0]
-        if new.size:
-            table[new, ADMISSION] = np.arange(new.size) + self._num_admissions
-            self._num_admissions += int(new.size)
-        return slots
+        self._num_admissions = _update_running(self.table, array, computed, self._num_admissions)
+        return array
 
     def _bounded(self, bound: int, view: RequestView) -> int:
         """A bound never falls, and never asks for more than the request or the cache allows."""
@@ -154,3 +149,17 @@ class Ledger:
                 self.fixed = np.concatenate([self.fixed, np.zeros_like(self.fixed)])
             return used
         return self._free.pop()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _update_running(table: Table, slots: Slots, computed: Slots, next_admission: int) -> int:
+    for i in range(slots.size):
+        row = table[slots[i]]
+        row[NUM_COMPUTED] = computed[i]
+        # The token after the computed ones is sampled but not yet in memory. While the prompt (or
+        # a preempted request's own output) is still being computed, nothing new was sampled.
+        row[NUM_OUTPUT] = max(row[NUM_OUTPUT], computed[i] + 1 - row[NUM_PROMPT])
+        if row[ADMISSION] < 0:
+            row[ADMISSION] = next_admission
+            next_admission += 1
+    return next_admission

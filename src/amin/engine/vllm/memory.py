@@ -138,7 +138,7 @@ class Memory:
         running = self._scheduler.running
         if self._slots is None or len(self._slots) != len(running):
             self._slots = self._ledger.running(
-                [r.request_id for r in running], [r.num_computed_tokens for r in running]
+                [r.amin_slot for r in running], [r.num_computed_tokens for r in running]
             )
         return self._slots
 

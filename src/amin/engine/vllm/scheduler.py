@@ -60,7 +60,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def add_request(self, request: seam.Request) -> None:
         """Predict the length of a request that arrives, then enqueue it."""
         if request.request_id not in self._ledger:
-            self._ledger.open(
+            request.amin_slot = self._ledger.open(
                 request.request_id,
                 num_prompt_tokens=request.num_prompt_tokens,
                 # Some entry points of vLLM leave it unbounded; no output is longer than this.
