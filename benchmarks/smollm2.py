@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks smollm2", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--requests", type=int, default=80)
+    parser.add_argument("--requests", type=int, default=64)
     options = parser.parse_args(arguments)
     found = measure(range(1, options.seeds + 1), options.requests)
     print(f"measured, {options.seeds} seeds x {options.requests} prompts, ratios to {STOCK}")

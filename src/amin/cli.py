@@ -132,7 +132,7 @@ def policies(name: str | None) -> None:
     show_default=True,
     help="folder for the page, the table and the records",
 )
-@click.option("--requests", "num_requests", default=80, show_default=True, help="prompts to serve")
+@click.option("--requests", "num_requests", default=64, show_default=True, help="prompts to serve")
 @click.option("--rate", default=8.0, show_default=True, help="requests per second, Poisson")
 @click.option("--seed", default=0, show_default=True, help="arrivals, sampling and ties")
 @click.option("--schedulers", default="", help="comma-separated [default: all of the demo]")

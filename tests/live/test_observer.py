@@ -8,8 +8,6 @@ import pytest
 from tests.live.in_process import LiveEngine, StartEngine, make_prompts
 from tests.live.shape import SHAPE, Json
 
-from amin.engine.vllm.observer import Observer
-
 pytestmark = pytest.mark.live
 
 NUM_BLOCKS = SHAPE["num_gpu_blocks_override"] - 1
@@ -41,6 +39,8 @@ def test_records_agree_with_vllm(
     start_engine: StartEngine, amin: Json | None, enable_prefix_caching: bool
 ) -> None:
     """Tokens, preemptions, aborts, memory and recomputed work, request by request and in sum."""
+    from amin.engine.vllm.observer import Observer  # needs vLLM
+
     engine = start_engine(amin, enable_prefix_caching=enable_prefix_caching)
     ticks = Ticks(engine)
     observer = Observer(engine.scheduler, lambda: float(ticks.num_steps))

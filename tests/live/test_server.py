@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-import psutil
 import pytest
 from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually
 from tests.live.shape import Json
@@ -307,6 +306,8 @@ def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json
 
 def test_sigterm(start_server: StartServer) -> None:
     """SIGTERM ends the server with a request in mid-stream, and its engine and worker with it."""
+    import psutil  # comes with vLLM
+
     server = start_server(AMIN_SERVE)
     server.wait_until_ready()
     processes = psutil.Process(server.process.pid).children(recursive=True)

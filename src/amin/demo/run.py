@@ -39,7 +39,7 @@ BOUND_QUANTILE = 0.05
 class DemoConfig:
     """What is served. The default rate is far above what two cores can serve."""
 
-    num_requests: int = 80
+    num_requests: int = 64
     requests_per_second: float = 8.0
     seed: int = 0
 
