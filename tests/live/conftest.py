@@ -20,7 +20,7 @@ from amin.engine.vllm.tiny_model import write_tiny_model
 def environment() -> Iterator[None]:
     """What vLLM needs to run offline, and inside this process where it is asked to."""
     if importlib.util.find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed (pip install 'amin[cpu]')")
+        pytest.skip("vLLM is not installed (pip install -e '.[cpu]')")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)

@@ -54,7 +54,7 @@ class Memory:
         num_running = len(scheduler.running)
         view = self._ledger.view(request.request_id)
         fixed = cache.num_bounded_blocks(view.num_prompt_tokens + view.bound)
-        slot = self._ledger.slot(request.request_id)
+        slot = request.amin_slot
         self._ledger.fixed[slot] = fixed
         # At the limit of running requests vLLM stops by itself.
         if not num_running or num_running >= scheduler.max_num_active_reqs:
