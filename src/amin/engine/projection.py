@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from amin.jit import njit
+from amin.jit import cached_njit
 
 Ints = npt.NDArray[np.int64]
 
@@ -75,13 +75,13 @@ class Projection:
             self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def num_blocks(tokens: Ints, block_size: int) -> Ints:
     """Blocks that hold so many tokens, elementwise."""
     return (tokens + block_size - 1) // block_size
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def blocks_asked(
     held: Ints, computed: Ints, block_size: int, token_budget: int, chunk: int
 ) -> Ints:
@@ -99,7 +99,7 @@ def blocks_asked(
     return asked
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
     """Insert where the order wants it; returns the column."""
     column = size
@@ -110,13 +110,13 @@ def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int
     return column
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def _remove(rows: Ints, size: int, column: int) -> None:
     for i in range(column, size):
         rows[:, i] = rows[:, i + 1]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     held, remaining, fixed = rows[0], rows[1], rows[2]
     # Tokens held before the step, held - 1 = quotient * block_size + residue. At step

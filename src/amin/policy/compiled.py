@@ -59,7 +59,7 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
 def _over_table(rule: Rule) -> TableRule:
     scalar: Any = njit(rule)
 
-    @njit(nogil=True)  # type: ignore[untyped-decorator]
+    @njit
     def kernel(table: Table, slots: Slots) -> npt.NDArray[np.int64]:
         out = np.empty(slots.size, np.int64)
         for i in range(slots.size):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from amin.jit import njit
+from amin.jit import cached_njit
 from amin.policy.compiled import COLUMN, Slots, Table
 from amin.policy.interface import Policy
 from amin.request import LengthEstimate, RequestView
@@ -151,7 +151,7 @@ class Ledger:
         return self._free.pop()
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@cached_njit
 def _update_running(table: Table, slots: Slots, computed: Slots, next_admission: int) -> int:
     for i in range(slots.size):
         row = table[slots[i]]
