@@ -59,13 +59,6 @@ def cli() -> None:
     help="believe amin_lower, amin_upper, amin_class in a request's vllm_xargs",
 )
 @click.option(
-    "--predictor-timeout",
-    type=float,
-    default=AminConfig.predictor_timeout,
-    show_default=True,
-    help="seconds to wait for a predictor that is not instant",
-)
-@click.option(
     "--forecast-floor",
     type=int,
     default=AminConfig.forecast_floor,
@@ -80,7 +73,6 @@ def serve(
     policy: str,
     predictor: str,
     client_hints: bool,
-    predictor_timeout: float,
     forecast_floor: int,
     amin_seed: int,
     dry_run: bool,
@@ -98,7 +90,6 @@ def serve(
         policy=policy,
         predictor=predictor,
         client_hints=client_hints,
-        predictor_timeout=predictor_timeout,
         forecast_floor=forecast_floor,
         seed=amin_seed,
     )

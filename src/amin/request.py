@@ -1,12 +1,14 @@
 """What is known of a request, and how much of it a policy may see.
 
-`Request` holds facts that never change. `LengthEstimate` is a guess about its output.
-`RequestView` is all that a policy sees: the true output length cannot be reached from it.
+`Request` holds facts that never change, `Sampling` among them. `LengthEstimate` is a guess about
+its output. `RequestView` is all that a policy sees: the true output length cannot be reached from
+it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from amin.errors import ConfigError
@@ -37,11 +39,28 @@ class LengthEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is sampled, as far as it may bear on its length.
+
+    Names are those of vLLM's SamplingParams; `is_structured` says that the reply must follow a
+    grammar (JSON schema, regex, choice, ...).
+    """
+
+    temperature: float = 1.0
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    stop: tuple[str, ...] = ()
+    is_structured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """The facts of one request, as a server knows them when it arrives.
 
     Lengths in tokens, `arrival_time` in seconds. `predicted_class` and `hint` are what the client
     or a gateway said, present only where the operator trusts them (`client_hints`).
+    `prompt_token_ids` is empty where the engine has none (embeddings, a trace of lengths); it is
+    the engine's own sequence: read it, do not keep it.
     """
 
     request_id: str
@@ -51,6 +70,8 @@ class Request:
     priority: int = 0
     predicted_class: str | None = None
     hint: LengthEstimate | None = None
+    sampling: Sampling = Sampling()
+    prompt_token_ids: Sequence[int] = field(default=(), repr=False, compare=False)
 
 
 class RequestView(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from amin.engine.vllm.config import AminConfig
 from amin.errors import UnsupportedEngineError
+from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 
@@ -60,15 +63,17 @@ def make_job(
     lower: int | None = None,
     upper: int | None = None,
     max_tokens: int = 1000,
-    tokens: tuple[int, ...] | None = None,
+    tokens: tuple[int, ...] = (),
     **facts: Any,
 ) -> Job:
     """A request that arrives `at`; `lower` and `upper` are its client's hint."""
     hint = None
     if lower is not None or upper is not None:
         hint = LengthEstimate(lower or 1, upper or max(max_tokens, lower or 1))
-    request = Request(request_id, prompt, max_tokens, at, hint=hint, **facts)
-    return Job(request, output, tokens)
+    request = Request(
+        request_id, prompt, max_tokens, at, hint=hint, prompt_token_ids=tokens, **facts
+    )
+    return Job(request, output)
 
 
 class Stepper:
@@ -159,3 +164,16 @@ def job() -> Callable[..., Job]:
 def stepper() -> Callable[..., Stepper]:
     """A `Stepper` over `make_engine` of the same arguments."""
     return lambda *args, **settings: Stepper(make_engine(*args, **settings))
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Make a predictor importable; returns its specification."""
+
+    def install_(predictor: Predictor) -> str:
+        module = types.ModuleType("third_party_predictor")
+        vars(module)["make"] = lambda: predictor
+        monkeypatch.setitem(sys.modules, "third_party_predictor", module)
+        return "third_party_predictor:make"
+
+    return install_

@@ -13,6 +13,7 @@ class Raises(Predictor):
     """Has no answer to anything."""
 
     name = "raises"
+    is_instant = True
 
     def predict(self, request: Request) -> LengthEstimate:
         """Raise."""
@@ -34,6 +35,7 @@ class TalksNonsense(Predictor):
     """Answers, but no estimate."""
 
     name = "talks-nonsense"
+    is_instant = True
 
     def predict(self, request: Request) -> Any:
         """Another thing each time."""

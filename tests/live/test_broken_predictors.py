@@ -28,7 +28,7 @@ def expected(start_engine: StartEngine, prompts: list[Prompt]) -> Outputs:
     ("predictor", "counter", "complaint"),
     [
         ("Raises", "num_raised", "raised LookupError"),
-        ("Hangs", "num_timeouts", "did not answer within 0.05 s"),
+        ("Hangs", "num_unanswered", "did not answer before the request's end"),
         ("TalksNonsense", "num_invalid", "allowed: a LengthEstimate"),
         ("CannotLearn", "num_lost_outcomes", "raised in learn MemoryError"),
     ],
@@ -38,12 +38,17 @@ def test_a_broken_predictor_harms_nobody(
     prompts: list[Prompt],
     expected: Outputs,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     predictor: str,
     counter: str,
     complaint: str,
 ) -> None:
     """All requests get the same answers, each failure is counted, and one warning tells of all."""
-    caplog.set_level(logging.WARNING, "amin")
+    # vLLM's own logger hands nothing on to the root, where pytest listens.
+    logger = logging.getLogger("vllm.amin")
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.WARNING)
     path = f"tests.live.broken_predictors:{predictor}"
     engine = start_engine({"policy": "amin-dynamic", "predictor": path})
     assert engine.serve(prompts) == expected
@@ -51,7 +56,7 @@ def test_a_broken_predictor_harms_nobody(
     assert counters.num_predictions == len(prompts)
     assert getattr(counters, counter) == len(prompts)
     assert counters.num_failures == (0 if predictor == "CannotLearn" else len(prompts))
-    warnings = [record for record in caplog.records if record.name.startswith("amin.")]
+    warnings = caplog.records
     assert len(warnings) == 1
     assert complaint in warnings[0].getMessage()
     assert warnings[0].levelno == logging.WARNING

@@ -44,7 +44,7 @@ REFUSED = [
     (["--predictor", "clas"], ["predictor:", "'clas'", "constant:N, module:factory"]),
     (["--predictor", "constant:0"], ["predictor:", "constant:0", "1 <= N"]),
     (["--predictor", "no_such_module:f"], ["predictor:", "'no_such_module:f'"]),
-    (["--predictor", "json:JSONDecoder"], ["predictor:", "JSONDecoder", "a Predictor"]),
+    (["--predictor", "class"], ["predictor:", "class needs a table", "class:PATH"]),
     (["--predictor", "class:no-such.json"], ["no-such.json", "No such file"]),
     (["--predictor", "class:not-json.json"], ["not-json.json", "not JSON"]),
     (["--predictor", "class:no-classes.json"], ["no-classes.json", "allowed: an object with"]),
@@ -52,10 +52,10 @@ REFUSED = [
     (["--predictor", "class:no-lower.json"], ["classes.essay", "{'upper': 9}", "allowed:"]),
     (["--predictor", "class:negative.json"], ["classes.essay", "-4", "allowed: an integer"]),
     (["--predictor", "class:reversed.json"], ["classes.essay", "lower: got 9", "upper (3)"]),
-    (["--predictor-timeout", "nan"], ["predictor_timeout", "nan", "allowed: seconds > 0"]),
     (["--forecast-floor", "0"], ["forecast_floor", "got 0", "allowed: an integer >= 1"]),
     (["--scheduler-cls", "x.Y"], ["--scheduler-cls", "amin.engine.vllm.AminScheduler"]),
     (["--scheduler_cls=x.Y"], ["--scheduler-cls", "amin.engine.vllm.AminScheduler"]),
+    (["--additional-config.amin.policy=fcfs"], ["--additional-config", "leave amin out"]),
 ]
 
 
@@ -91,6 +91,7 @@ def test_amin_serve_refuses(options: list[str], words: list[str], tmp_path: Path
     [
         ({"polcy": "fcfs"}, "unknown setting 'polcy'; allowed: policy, predictor, client_hints"),
         ({"policy": "fifo"}, "policy: unknown 'fifo'"),
+        ({"predictor": "json:JSONDecoder"}, "made a JSONDecoder, allowed: a Predictor"),
         ({"client_hints": "yes"}, "client_hints: got 'yes', allowed: true or false"),
         ("amin-dynamic", "got 'amin-dynamic', allowed: an object of settings"),
     ],

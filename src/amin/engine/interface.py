@@ -10,7 +10,8 @@ policy, the prediction and the workload:
 - memory in use never exceeds the cache, counted from true usage and not from a forecast;
 - where the whole workload fits at once, nothing is ever preempted;
 - where no bound is below the truth and the policy reserves up to it (A_max), neither;
-- a bound never falls, and no bound, however wrong, can stall the engine;
+- a bound never falls but to a prediction that comes after the arrival, and no bound, however wrong,
+  can stall the engine;
 - times are in order: arrival <= first scheduled < first token <= finish;
 - tokens are computed again only after a preemption dropped them, and no more than were dropped;
 - the same workload, policy and seed give the same run, down to every time (engines with a

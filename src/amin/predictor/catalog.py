@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +15,32 @@ from amin.predictor.interface import Predictor
 
 PREDICTORS: dict[str, Callable[[str], Predictor]] = {
     "constant": lambda argument: ConstantPredictor(_positive_integer(argument or "1")),
-    "class": lambda argument: ClassTablePredictor.from_file(Path(argument)),
+    "class": lambda argument: ClassTablePredictor.from_file(_path(argument)),
 }
 
 
+def check_predictor_spec(spec: str) -> None:
+    """Raise `ConfigError` if `spec` can name no predictor; makes none of somebody else's.
+
+    A factory may load a model: only the process that predicts is to call it.
+    """
+    kind, argument = _split(spec)
+    if kind in PREDICTORS:
+        PREDICTORS[kind](argument)
+        return
+    try:
+        found = kind in sys.modules or importlib.util.find_spec(kind)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"predictor: cannot make {spec!r} ({error})") from error
+    if not found:
+        raise ConfigError(f"predictor: cannot make {spec!r} (No module named {kind!r})")
+
+
 def get_predictor(spec: str) -> Predictor:
-    """The predictor that `spec` names; raises `ConfigError` saying what is wrong with it."""
-    kind, _, argument = spec.partition(":") if isinstance(spec, str) else ("", "", "")
+    """Make the predictor that `spec` names; raises `ConfigError` saying what is wrong with it."""
+    kind, argument = _split(spec)
     if kind in PREDICTORS:
         return PREDICTORS[kind](argument)
-    if not argument:
-        raise UnknownNameError("predictor", spec, ["constant:N", "class:PATH", "module:factory"])
     try:
         predictor = getattr(importlib.import_module(kind), argument)()
     except Exception as error:  # whatever a factory may raise
@@ -33,6 +50,19 @@ def get_predictor(spec: str) -> Predictor:
             f"predictor: {spec!r} made a {type(predictor).__name__}, allowed: a Predictor"
         )
     return predictor
+
+
+def _split(spec: str) -> tuple[str, str]:
+    kind, _, argument = spec.partition(":") if isinstance(spec, str) else ("", "", "")
+    if kind not in PREDICTORS and not (kind and argument):
+        raise UnknownNameError("predictor", spec, ["constant:N", "class:PATH", "module:factory"])
+    return kind, argument
+
+
+def _path(argument: str) -> Path:
+    if not argument:
+        raise ConfigError("predictor: class needs a table, allowed: class:PATH")
+    return Path(argument)
 
 
 def _positive_integer(text: str) -> int:

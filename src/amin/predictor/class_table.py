@@ -38,6 +38,7 @@ class ClassTablePredictor(Predictor):
     """Looks the request's class up in a table of bounds."""
 
     is_instant = True
+    needs_class = True
 
     def __init__(
         self, classes: Mapping[str, ClassBounds], default: ClassBounds = ClassBounds(1)

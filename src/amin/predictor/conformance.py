@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from amin.errors import ConformanceError
 from amin.predictor.interface import Predictor
-from amin.request import LengthEstimate, Request
+from amin.request import LengthEstimate, Request, Sampling
 
 MakePredictor = Callable[[], Predictor]
 
@@ -38,6 +38,8 @@ def random_requests(num_requests: int, seed: int) -> list[Request]:
             arrival_time=rng.uniform(0, 1e6),
             priority=rng.randint(-5, 5),
             predicted_class=rng.choice(_CLASSES),
+            sampling=rng.choice((Sampling(), Sampling(0.0, 3, True, ("\n",), True))),
+            prompt_token_ids=tuple(rng.choices(range(2**31), k=rng.choice((0, 1, 100)))),
         )
         for i in range(num_requests)
     ]

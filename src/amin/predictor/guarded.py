@@ -1,49 +1,52 @@
-"""A predictor that cannot hurt the server: whatever goes wrong, the request gets the bound 1.
+"""A predictor that cannot hurt the server: nothing waits for it, whatever goes wrong.
 
-Raising, hanging and answering nonsense each raise a counter and, at most once a minute, one
-warning. A hanging predictor is skipped, not queued for, until it comes back. Waiting for answers
-holds up every request of the server, so a step of the engine waits for `timeout` at most in all.
+A predictor that is not instant is asked on a thread of its own. Its request starts with the bound 1
+and gets the answer whenever that comes, be it seconds later; an answer after the request's end is
+worth nothing. Raising, answering nonsense and answering too late each raise a counter and, at most
+once a minute, one warning.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 
 from amin.predictor.interface import Predictor
 from amin.predictor.worker import Worker
 from amin.request import LengthEstimate, Request
 
-logger = logging.getLogger(__name__)
-
 WARNING_INTERVAL = 60.0
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass
 class PredictorCounters:
     """How often the predictor was asked, and how often its answer could not be used.
 
-    `num_lost_outcomes` counts what it could not learn from: it raised, or hung for too long.
+    `num_unanswered` counts requests that ended, or were refused a place among those that wait for
+    an answer, before one came; `num_lost_outcomes` what it could not learn from: it raised, or too
+    many outcomes were waiting.
     """
 
     num_predictions: int = 0
     num_raised: int = 0
-    num_timeouts: int = 0
+    num_unanswered: int = 0
     num_invalid: int = 0
     num_lost_outcomes: int = 0
 
     @property
     def num_failures(self) -> int:
-        """Requests that fell back to the bound 1."""
-        return self.num_raised + self.num_timeouts + self.num_invalid
+        """Requests that had the bound 1 to their end."""
+        return self.num_raised + self.num_unanswered + self.num_invalid
 
 
 class GuardedPredictor:
-    """Asks `inner` and never raises; waits for at most `timeout` seconds between two `begin_step`.
+    """Asks `inner`; never raises, never waits.
 
     `clock` (seconds, monotonic) decides only how often a warning is logged.
     """
@@ -52,52 +55,71 @@ class GuardedPredictor:
         self,
         inner: Predictor,
         *,
-        timeout: float = 0.05,
+        logger: logging.Logger = _LOGGER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters = PredictorCounters()
         self._inner = inner
-        self._timeout = timeout
-        self._patience = timeout
+        self._logger = logger
         self._clock = clock
         self._next_warning = -float("inf")
-        self._pending: Future[LengthEstimate] | None = None
+        self._lock = Lock()
         self._worker = None if inner.is_instant else Worker("amin-predictor")
-
-    def begin_step(self) -> None:
-        """A step of the engine begins: answers may be waited for again."""
-        self._patience = self._timeout
+        # Requests whose answer has not come, by id; read on the worker's thread too.
+        self._asked: dict[str, Request] = {}
+        self._answers: queue.SimpleQueue[tuple[Request, LengthEstimate | None]]
+        self._answers = queue.SimpleQueue()
 
     def predict(self, request: Request) -> LengthEstimate:
-        """The inner predictor's answer, or [1, max_tokens] where there is none to be had."""
+        """What to believe now: an instant predictor's answer, else [1, max_tokens]."""
         self.counters.num_predictions += 1
-        try:
-            estimate = self._ask(request)
-        except TimeoutError:
-            self.counters.num_timeouts += 1
-            self._warn(f"did not answer within {self._timeout:g} s")
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            self.counters.num_raised += 1
-            self._warn(f"raised {_in_words(error)}")
-        else:
-            if isinstance(estimate, LengthEstimate):
-                return estimate
-            self.counters.num_invalid += 1
-            self._warn(f"answered a {type(estimate).__name__}, allowed: a LengthEstimate")
-        return LengthEstimate(1, max(request.max_tokens, 1))
+        fallback = LengthEstimate(1, max(request.max_tokens, 1))
+        if self._worker is None:
+            return self._ask(request) or fallback
+        self._asked[request.request_id] = request
+        if not self._worker.submit(partial(self._answer, request)):
+            del self._asked[request.request_id]
+            self._unanswered()
+        return fallback
+
+    def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
+        """(request id, estimate) of the answers that came since the last call."""
+        while not self._answers.empty():
+            request, estimate = self._answers.get_nowait()
+            if self._asked.get(request.request_id) is request:
+                del self._asked[request.request_id]
+                if estimate is not None:
+                    yield request.request_id, estimate
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
-        """Hand the outcome on; where the predictor raises or hangs, it is counted as lost."""
+        """The request has ended: hand the outcome on, and wait no longer for an answer."""
+        if self._asked.pop(request.request_id, None) is not None:
+            self._unanswered()
         call = partial(self._learn, request, num_output_tokens, is_censored)
         if self._worker is None:
             call()
-            return
+        elif not self._worker.submit(call):
+            self._count("num_lost_outcomes")
+
+    def _answer(self, request: Request) -> None:
+        # On the worker's thread; the request may have ended while its question waited.
+        if self._asked.get(request.request_id) is request:
+            self._answers.put((request, self._ask(request)))
+
+    def _ask(self, request: Request) -> LengthEstimate | None:
         try:
-            self._worker.submit(call)
-        except TimeoutError:
-            self.counters.num_lost_outcomes += 1
+            estimate = self._inner.predict(request)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._count("num_raised")
+            self._warn(f"raised {_in_words(error)}")
+            return None
+        if isinstance(estimate, LengthEstimate):
+            return estimate
+        self._count("num_invalid")
+        self._warn(f"answered a {type(estimate).__name__}, allowed: a LengthEstimate")
+        return None
 
     def _learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         try:
@@ -105,28 +127,24 @@ class GuardedPredictor:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            self.counters.num_lost_outcomes += 1
+            self._count("num_lost_outcomes")
             self._warn(f"raised in learn {_in_words(error)}")
 
-    def _ask(self, request: Request) -> LengthEstimate:
-        if self._worker is None:
-            return self._inner.predict(request)
-        if self._pending is not None and not self._pending.done():
-            raise TimeoutError
-        self._pending = self._worker.submit(partial(self._inner.predict, request))
-        start = time.monotonic()
-        try:
-            return self._pending.result(max(self._patience, 0.0))
-        finally:
-            self._patience -= time.monotonic() - start
+    def _unanswered(self) -> None:
+        self._count("num_unanswered")
+        self._warn("did not answer before the request's end")
+
+    def _count(self, counter: str) -> None:
+        with self._lock:
+            setattr(self.counters, counter, getattr(self.counters, counter) + 1)
 
     def _warn(self, what: str) -> None:
         now = self._clock()
         if now < self._next_warning:
             return
         self._next_warning = now + WARNING_INTERVAL
-        logger.warning(
-            "predictor %s %s; such requests get the bound 1 (%d of %d so far)",
+        self._logger.warning(
+            "predictor %s %s; such requests have the bound 1 (%d of %d so far)",
             getattr(self._inner, "name", type(self._inner).__name__),
             what,
             self.counters.num_failures,

@@ -3,14 +3,18 @@
 A predictor has two verbs:
 
 - `predict(request)`  on arrival: an interval for the number of output tokens. Only the lower end
-                      matters to A_min; where nothing is known of the upper, say max_tokens.
+                      matters to A_min; where nothing is known of the upper, say max_tokens. The
+                      request carries what the server sees: prompt tokens, sampling, max_tokens,
+                      and the class that a trusted client names.
 - `learn(request, num_output_tokens, is_censored)`  when the request ends. `is_censored` means that
                       it was cut (aborted, or stopped by max_tokens): the true length is larger.
 
-Both run in the engine's loop unless `is_instant` is False, in which case they run on a thread of
-their own. The engine waits for answers, for all arrivals of a step together at most
-`predictor_timeout` seconds. A predictor that raises, hangs or answers nonsense costs no more than
-that and its answer: the request gets the bound 1 (`amin.predictor.guarded`).
+Both run in the engine's loop if `is_instant`, else on a thread of their own: the request starts
+with the bound 1 and gets its prediction when the answer comes, whether it still waits or runs
+already. The engine never waits. A predictor that raises, hangs or answers nonsense costs its
+answers and nothing else (`amin.predictor.guarded`). A thread that computes in Python holds the
+interpreter's lock by turns with the engine: do heavy work in code that releases it, or in another
+process.
 
 To write your own: subclass `Predictor`, run `amin.predictor.conformance.check_predictor` on it,
 and name it to the engine as ``your.module:factory`` (called with no argument).
@@ -29,6 +33,8 @@ class Predictor(ABC):
     name: str
     is_instant: bool = False
     """True only for a few arithmetic operations or a look-up: called without a thread."""
+    needs_class: bool = False
+    """True if it says nothing of a request whose client names no class."""
 
     @abstractmethod
     def predict(self, request: Request) -> LengthEstimate:

@@ -8,32 +8,28 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+
+Call = Callable[[], None]
 
 
 class Worker:
-    """Makes calls one after the other; at most `max_waiting` wait for their turn."""
+    """Makes calls one after the other; at most `max_waiting` wait. A call must not raise."""
 
-    def __init__(self, name: str, max_waiting: int = 1000) -> None:
-        self._calls: queue.Queue[tuple[Future[Any], Callable[[], Any]]] = queue.Queue(max_waiting)
+    def __init__(self, name: str, max_waiting: int = 10_000) -> None:
+        self._calls: queue.Queue[Call] = queue.Queue(max_waiting)
         threading.Thread(target=_run, args=(self._calls,), name=name, daemon=True).start()
 
-    def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """The result to come; raises `TimeoutError` at once if too many calls wait already."""
-        future: Future[Any] = Future()
+    def submit(self, call: Call) -> bool:
+        """Have the call made in its turn; False, at once, if too many wait already."""
         try:
-            self._calls.put_nowait((future, call))
+            self._calls.put_nowait(call)
         except queue.Full:
-            raise TimeoutError from None
-        return future
+            return False
+        return True
 
 
-def _run(calls: queue.Queue[tuple[Future[Any], Callable[[], Any]]]) -> None:
+def _run(calls: queue.Queue[Call]) -> None:
     while True:
-        future, call = calls.get()
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-        del future, call  # a request is not to be kept until the next one comes
+        call = calls.get()
+        call()
+        del call  # a request is not to be kept until the next one comes

@@ -17,12 +17,12 @@ from amin.request import Request
 class Job:
     """A request and its true output length in tokens.
 
-    `prompt_token_ids` matters only where prefixes repeat; without it the prompt is unlike others.
+    ``request.prompt_token_ids`` matters only where prefixes repeat; a prompt without is unlike any
+    other.
     """
 
     request: Request
     num_output_tokens: int
-    prompt_token_ids: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.num_output_tokens < 1:

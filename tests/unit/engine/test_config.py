@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ OTHER = {
     "policy": "amax",
     "predictor": "constant:5",
     "client_hints": True,
-    "predictor_timeout": 2,
     "forecast_floor": 1,
     "seed": 7,
 }
@@ -28,7 +28,6 @@ def test_defaults() -> None:
         policy="amin-static",
         predictor="constant:1",
         client_hints=False,
-        predictor_timeout=0.05,
         forecast_floor=16,
         seed=0,
     )
@@ -54,9 +53,6 @@ def test_unknown_setting_lists_the_known(name: str) -> None:
         ("predictor", "no-such"), ("predictor", None), ("predictor", {}),
         ("predictor", "constant:0"),
         ("client_hints", "true"), ("client_hints", 1), ("client_hints", None),
-        ("predictor_timeout", 0), ("predictor_timeout", -1.0), ("predictor_timeout", float("nan")),
-        ("predictor_timeout", float("inf")), ("predictor_timeout", "1"),
-        ("predictor_timeout", True),
         ("forecast_floor", 0), ("forecast_floor", 1.5), ("forecast_floor", "1"),
         ("forecast_floor", True),
         ("seed", 1.0), ("seed", "1"), ("seed", None), ("seed", True),
@@ -82,10 +78,25 @@ def test_the_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> No
         assert AminConfig.from_vllm(additional_config) == AminConfig(**OTHER)  # type: ignore[arg-type]
 
 
-def test_the_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of it: settings are not mixed from two places."""
+def test_settings_in_two_places_must_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither replaces the other in silence, whatever way vLLM came by its own."""
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps(OTHER))
-    assert AminConfig.from_vllm({"amin": {"seed": 3}}) == AminConfig(seed=3)
+    assert AminConfig.from_vllm({"amin": OTHER}) == AminConfig(**OTHER)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="additional_config differ from those in AMIN_CONFIG"):
+        AminConfig.from_vllm({"amin": {"policy": "fcfs"}})
+
+
+@pytest.mark.parametrize("spec", ["factories:make", "factories.deeper:make"])
+def test_checking_settings_makes_no_predictor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spec: str
+) -> None:
+    """A factory may load a model: three processes check the settings and one of them predicts."""
+    package = tmp_path / "factories"
+    package.mkdir()
+    (package / "__init__.py").write_text("def make():\n    raise SystemExit('made')\n")
+    (package / "deeper.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert AminConfig(predictor=spec).predictor == spec
 
 
 @pytest.mark.parametrize("text", ["{", "amax", "{'policy': 'amax'}"])

@@ -58,6 +58,8 @@ def _post(
         ('{"amin_upper": 1000000000000}', "amin_upper"),
         ('{"amin_lower": 9, "amin_upper": 3}', "amin_lower"),
         ('{"amin_class": ["a"]}', "amin_class"),
+        (r'{"\u0061min_lower": -5}', "amin_lower"),
+        (r'{"\u0061\u006d\u0069\u006e_lower": -5}', "amin_lower"),
     ],
 )
 def test_a_malformed_hint_is_refused_by_name(

@@ -49,10 +49,24 @@ def test_a_model_that_looks_like_an_option_is_refused() -> None:
         "--scheduler-cls",
         "--scheduler-cls=other.Scheduler",
         "--scheduler_cls",
+        "--scheduler-cl=other.Scheduler",
         '--additional-config={"amin": {"policy": "fcfs"}}',
+        '{"amin": {"policy": "fcfs"}}',
+        "--additional-config.amin.policy=fcfs",
+        "--additional_config.amin.policy",
+        "--additional-con.amin",
     ],
 )
 def test_options_that_contradict_amins_are_refused(option: str) -> None:
     """An operator who sets scheduler or settings twice is told so, whichever the spelling."""
     with pytest.raises(ConfigError, match="leave"):
         server_command("m", AminConfig(), [option], environment={})
+
+
+@pytest.mark.parametrize(
+    "option", ["--scheduling-policy=fcfs", "--additional-config.other=amin", "--port=1"]
+)
+def test_other_options_pass(option: str) -> None:
+    """Only what would replace amin's own settings is refused."""
+    command, _ = server_command("m", AminConfig(), [option], environment={})
+    assert command[-1] == option

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from amin.errors import ConfigError, UnknownNameError
-from amin.predictor.catalog import get_predictor
+from amin.predictor.catalog import check_predictor_spec, get_predictor
 from amin.predictor.class_table import ClassTablePredictor
 from amin.predictor.constant import ConstantPredictor
 from amin.request import Request
@@ -65,7 +65,9 @@ def test_unknown_kind_says_what_is_allowed(spec: object) -> None:
         ("constant:1.5", "constant:1.5, allowed"),
         ("constant:\u0661", "allowed: constant:N"),
         ("constant:" + "9" * 5000, "allowed: constant:N"),
-        ("class:", "cannot be read"),
+        ("class", "class needs a table, allowed: class:PATH"),
+        ("class:", "class needs a table, allowed: class:PATH"),
+        ("class:.", "cannot be read"),
         ("no_such_module_xyz:make", "cannot make.*no_such_module_xyz"),
         ("third_party:missing", "cannot make 'third_party:missing'"),
         ("third_party:number", "cannot make 'third_party:number'"),
@@ -77,3 +79,15 @@ def test_a_wrong_specification_says_what_is_wrong(spec: str, why: str) -> None:
     """Every way to get it wrong is a `ConfigError` with the specification in it."""
     with pytest.raises(ConfigError, match=why):
         get_predictor(spec)
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize(
+    "spec",
+    ["oracle", "", None, "constant:0", "class", "class:/nowhere.json", "no_such_module_xyz:make",
+     "no_such_module_xyz.deeper:make", "json.:make"],
+)  # fmt: skip
+def test_what_cannot_be_made_is_refused_without_making_it(spec: str) -> None:
+    """As far as that can be told without calling a factory."""
+    with pytest.raises(ConfigError):
+        check_predictor_spec(spec)

@@ -2,13 +2,12 @@
 
 On a plain vLLM server: ``--additional-config '{"amin": {"policy": "amin-dynamic"}}'``. Where a
 version lacks that option, or where it must not enter vLLM's compile-cache key: the same object as
-JSON in the environment variable AMIN_CONFIG. The option wins.
+JSON in the environment variable AMIN_CONFIG. Two that differ are refused: neither wins.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,7 +15,7 @@ from typing import Any
 
 from amin.errors import ConfigError
 from amin.policy.catalog import get_policy
-from amin.predictor.catalog import get_predictor
+from amin.predictor.catalog import check_predictor_spec
 
 ENVIRONMENT_VARIABLE = "AMIN_CONFIG"
 
@@ -31,7 +30,6 @@ class AminConfig:
     policy             a name from ``amin policies`` or module:ATTRIBUTE
     predictor          constant:N, class:PATH or module:factory
     client_hints       believe amin_lower, amin_upper, amin_class in a request's vllm_xargs
-    predictor_timeout  seconds to wait for a predictor that is not instant
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
                        one token (1); with 16, the block of a paged cache, a tenth of the work is
                        recomputed (docs/design.md has the sweep)
@@ -41,20 +39,14 @@ class AminConfig:
     policy: str = "amin-static"
     predictor: str = "constant:1"
     client_hints: bool = False
-    predictor_timeout: float = 0.05
     forecast_floor: int = 16
     seed: int = 0
 
     def __post_init__(self) -> None:
         get_policy(self.policy)
-        get_predictor(self.predictor)
+        check_predictor_spec(self.predictor)
         if not isinstance(self.client_hints, bool):
             raise ConfigError(f"client_hints: got {self.client_hints!r}, allowed: true or false")
-        timeout = self.predictor_timeout
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            raise ConfigError(f"predictor_timeout: got {timeout!r}, allowed: seconds > 0")
-        if not (math.isfinite(timeout) and timeout > 0):
-            raise ConfigError(f"predictor_timeout: got {timeout!r}, allowed: seconds > 0")
         floor = self.forecast_floor
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
@@ -74,12 +66,23 @@ class AminConfig:
 
     @classmethod
     def from_vllm(cls, additional_config: object) -> AminConfig:
-        """The settings for a scheduler inside vLLM: its additional_config, else AMIN_CONFIG."""
-        if isinstance(additional_config, Mapping) and "amin" in additional_config:
-            return cls.from_mapping(additional_config["amin"])
+        """The settings for a scheduler inside vLLM: from its additional_config or AMIN_CONFIG."""
+        from_variable = cls._from_environment()
+        if not isinstance(additional_config, Mapping) or "amin" not in additional_config:
+            return from_variable or cls()
+        config = cls.from_mapping(additional_config["amin"])
+        if from_variable not in (None, config):
+            raise ConfigError(
+                f"amin: settings in additional_config differ from those in {ENVIRONMENT_VARIABLE} "
+                "(amin serve sets it); allowed: one of the two"
+            )
+        return config
+
+    @classmethod
+    def _from_environment(cls) -> AminConfig | None:
         text = os.environ.get(ENVIRONMENT_VARIABLE)
         if not text:
-            return cls()
+            return None
         try:
             return cls.from_mapping(json.loads(text))
         except json.JSONDecodeError as error:

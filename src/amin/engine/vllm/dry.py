@@ -192,7 +192,7 @@ class DryEngine:
             hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
         self._num_requests += 1
         # Distinct prompts: the tokens are the request's number, so that no two share a prefix.
-        prompt = job.prompt_token_ids or (self._num_requests,) * request.num_prompt_tokens
+        prompt = request.prompt_token_ids or (self._num_requests,) * request.num_prompt_tokens
         params = seam.SamplingParams(
             max_tokens=request.max_tokens,
             ignore_eos=True,

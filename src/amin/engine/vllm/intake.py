@@ -5,8 +5,8 @@ Nothing in here raises: a request that cannot be predicted runs with the bound 1
 
 from __future__ import annotations
 
-import logging
 import time
+from collections.abc import Iterator
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
@@ -14,8 +14,6 @@ from amin.engine.vllm.hints import Hints, parse_hints
 from amin.predictor.catalog import get_predictor
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.request import LengthEstimate, Request
-
-logger = logging.getLogger(__name__)
 
 
 class Intake:
@@ -28,14 +26,20 @@ class Intake:
     def __init__(self, config: AminConfig, max_model_len: int) -> None:
         self._max_model_len = max_model_len
         predictor = get_predictor(config.predictor)
-        self.predictor = GuardedPredictor(predictor, timeout=config.predictor_timeout)
+        if predictor.needs_class and not config.client_hints:
+            seam.logger.warning(
+                "predictor %s needs the class that a client names, and client hints are off: "
+                "every request gets the default (set client_hints, or --client-hints)",
+                config.predictor,
+            )
+        self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints
         self._next_warning = -float("inf")
         self._known: dict[str, tuple[Request, LengthEstimate]] = {}
 
     def estimate(self, request: seam.Request) -> LengthEstimate:
-        """The interval to believe for a request that arrives."""
+        """The interval to believe for a request that arrives, until `answers` has a better one."""
         hints = self._hints(request)
         facts = Request(
             request_id=request.request_id,
@@ -45,14 +49,18 @@ class Intake:
             priority=request.priority,
             predicted_class=hints.predicted_class,
             hint=hints.estimate,
+            sampling=seam.sampling(request),
+            prompt_token_ids=request.prompt_token_ids or (),
         )
         estimate = hints.estimate or self.predictor.predict(facts)
         self._known[request.request_id] = facts, estimate
         return estimate
 
-    def begin_step(self) -> None:
-        """A step of the engine begins."""
-        self.predictor.begin_step()
+    def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
+        """(request id, interval) of the predictions that have come since the last call."""
+        for request_id, estimate in self.predictor.answers():
+            self._known[request_id] = self._known[request_id][0], estimate
+            yield request_id, estimate
 
     def ended(self, request: seam.Request) -> None:
         """Let the predictor learn from a request that finished or was aborted."""
@@ -76,7 +84,7 @@ class Intake:
             now = time.monotonic()
             if now >= self._next_warning:
                 self._next_warning = now + WARNING_INTERVAL
-                logger.warning(
+                seam.logger.warning(
                     "request %s: hint ignored: %s (%d so far)",
                     request.request_id,
                     error,

@@ -20,6 +20,9 @@ from amin.request import LengthEstimate, RequestView
 NUM_OUTPUT = COLUMN["num_output_tokens"]
 NUM_COMPUTED = COLUMN["num_computed_tokens"]
 NUM_PROMPT = COLUMN["num_prompt_tokens"]
+MAX_TOKENS = COLUMN["max_tokens"]
+LOWER = COLUMN["lower"]
+UPPER = COLUMN["upper"]
 BOUND = COLUMN["bound"]
 ADMISSION = COLUMN["admission_index"]
 NUM_PREEMPTIONS = COLUMN["num_preemptions"]
@@ -90,6 +93,17 @@ class Ledger:
         self.ties[slot] = self._random.random()
         self.fixed[slot] = 0
         return slot
+
+    def predict(self, request_id: str, estimate: LengthEstimate) -> None:
+        """A prediction has come after the arrival: believe it, and what was learned since."""
+        row = self.table[self._slots[request_id]]
+        estimate = estimate.clamp(int(row[MAX_TOKENS]))
+        row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
+        view = self.view(request_id)
+        row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
+        if row[NUM_PREEMPTIONS]:
+            view = self.view(request_id)
+            row[BOUND] = self._bounded(self._policy.learn(view), view)
 
     def close(self, request_id: str) -> None:
         """Drop the row of a request that ended."""

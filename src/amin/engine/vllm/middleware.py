@@ -1,7 +1,7 @@
 """Malformed hints are refused with HTTP 400 before they reach the engine.
 
 ``amin serve`` installs it; on a plain server: ``--middleware amin.engine.vllm.HintMiddleware``.
-It does nothing while client hints are off, and looks only into bodies that mention a hint.
+It does nothing while client hints are off.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ class HintMiddleware:
 
 
 def _check(body: bytes) -> None:
-    if b"amin_" not in body:
-        return
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):

@@ -32,6 +32,7 @@ class Observer:
             "schedule",
             "update_from_output",
             "_preempt_request",
+            "_free_request",
             "finish_requests",
         ):
             setattr(scheduler, name, self._wrap(getattr(self, f"_on_{name}"), name))
@@ -42,16 +43,14 @@ class Observer:
 
     def _on_add_request(self, original: Callable[..., Any], request: seam.Request) -> None:
         original(request)
-        intake = getattr(self._scheduler, "amin_intake", None)
-        estimate = intake.known_estimate(request.request_id) if intake else None
         self.records.setdefault(
             request.request_id,
             RequestRecord(
                 request_id=request.request_id,
                 arrival_time=self._clock(),
                 num_prompt_tokens=request.num_prompt_tokens,
-                lower=estimate.lower if estimate else 0,
-                upper=estimate.upper if estimate else 0,
+                lower=0,
+                upper=0,
             ),
         )
 
@@ -90,6 +89,17 @@ class Observer:
             request.num_computed_tokens, self._frontiers.get(request.request_id, 0)
         )
         original(request, *args, **kwargs)
+
+    def _on__free_request(
+        self, original: Callable[..., Any], request: seam.Request, *args: Any, **kwargs: Any
+    ) -> Any:
+        # Asked now, since a prediction may come long after the arrival.
+        intake = getattr(self._scheduler, "amin_intake", None)
+        estimate = intake.known_estimate(request.request_id) if intake else None
+        if estimate is not None:
+            record = self.records[request.request_id]
+            record.lower, record.upper = estimate.lower, estimate.upper
+        return original(request, *args, **kwargs)
 
     def _on_update_from_output(
         self, original: Callable[..., Any], *args: Any, **kwargs: Any

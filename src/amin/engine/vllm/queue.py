@@ -19,7 +19,7 @@ Entry = tuple[int, int, Request]
 class PolicyQueue(RequestQueue):  # type: ignore[misc]
     """A heap by (key, arrival). Removal is lazy: a removed entry is dropped when it surfaces.
 
-    key          request -> (policy key, arrival index), asked once when the request enters
+    key          request -> (policy key, arrival index), asked when the request enters
     is_admissible  request -> whether it may be admitted now, asked of the head by ``bool(queue)``
     """
 
@@ -55,6 +55,11 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
                 return entry[2]
             heapq.heappop(heap)
         raise IndexError("peek from an empty queue")
+
+    def reorder(self, request: Request) -> None:
+        """Move one whose key has changed to its place; nothing happens if it does not wait."""
+        if request.request_id in self._live:
+            self.add_request(request)
 
     def prepend_request(self, request: Request) -> None:
         """Re-enter after a preemption or a skip: the policy's order holds for these too."""

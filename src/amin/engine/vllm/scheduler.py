@@ -72,7 +72,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step of vLLM's scheduler, with the victims of this step in place."""
-        self.amin_intake.begin_step()
+        for request_id, estimate in self.amin_intake.answers():
+            self._ledger.predict(request_id, estimate)
+            self.waiting.reorder(self.requests[request_id])
         self._memory.begin_step()
         victims = self._memory.victims()
         if victims:

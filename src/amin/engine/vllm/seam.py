@@ -11,6 +11,7 @@ from typing import Any
 
 from amin.engine.vllm.versions import SUPPORTED, installed_version, require_supported_version
 from amin.errors import UnsupportedEngineError
+from amin.request import Sampling
 
 require_supported_version()
 
@@ -56,6 +57,7 @@ __all__ = [
     "num_free_blocks",
     "num_private_blocks",
     "prefix_block_hasher",
+    "sampling",
     "was_cut",
 ]
 
@@ -183,6 +185,20 @@ def num_blocks_to_come(scheduler: Any, cache: CacheShape) -> int:
 def is_ready(request: Request) -> bool:
     """False while something other than memory holds it back; vLLM then skips past it."""
     return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
+
+
+def sampling(request: Request) -> Sampling:
+    """How the request's reply is sampled; the defaults where it samples nothing (pooling)."""
+    params = request.sampling_params
+    if params is None:
+        return Sampling()
+    return Sampling(
+        temperature=params.temperature,
+        min_tokens=params.min_tokens,
+        ignore_eos=params.ignore_eos,
+        stop=tuple(params.stop or ()),
+        is_structured=request.use_structured_output,
+    )
 
 
 def was_cut(request: Request) -> bool:

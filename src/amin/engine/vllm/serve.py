@@ -31,9 +31,12 @@ def server_command(
     if model.startswith("-"):
         raise ConfigError(f"MODEL: got {model!r}, allowed: a model, before all options")
     for option in vllm_options:
-        if option.split("=")[0].replace("_", "-") == "--scheduler-cls":
+        # vLLM takes underscores for dashes, abbreviations, and keys of an object behind a dot.
+        name, *keys = option.split("=")[0].split(".")
+        name = name.replace("_", "-")
+        if name.startswith("--scheduler-c"):
             raise ConfigError(f"--scheduler-cls: amin serve sets it ({SCHEDULER}); leave it out")
-        if '"amin"' in option:
+        if '"amin"' in option or (name.startswith("--add") and "amin" in keys):
             raise ConfigError("--additional-config: leave amin out; amin serve has options for it")
     command = [sys.executable, "-m", *_entry_point(), model]
     command += ["--scheduler-cls", SCHEDULER, "--middleware", MIDDLEWARE]
