@@ -43,7 +43,8 @@ def make_engine(
 ) -> dry.DryEngine:
     """A dry engine whose step takes 1 s: `settings` are those of DryConfig and AminConfig.
 
-    Without a say: 64 blocks of 4 tokens, a forecast floor of 1 as in the paper.
+    Where they say nothing else there are 64 blocks of 4 tokens, and the forecast floor is 1, as in
+    the paper.
     """
     of_amin = {field.name for field in fields(AminConfig)}
     amin = {name: settings.pop(name) for name in of_amin & set(settings)}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from vllm.config import VllmConfig
 
 from amin.workload.interface import Job
 
@@ -133,5 +134,110 @@ def test_memory_that_a_lower_bound_promised_is_given(stepper: MakeStepper, job: 
     """True lower bounds, no upper ones: those admitted together reach them without preemption."""
     run = stepper("amin-static", num_gpu_blocks=26, predictor="constant:20")
     run.add(*(job(str(i), 4 + i % 5, 20) for i in range(30)))
+    run.finish()
+    assert run.preempted == []
+
+
+def test_a_shared_prefix_is_counted_once_while_both_run(stepper: MakeStepper, job: MakeJob) -> None:
+    """The discount of 4 blocks outlives the step of admission: a third one is let in beside them.
+
+    Two that share 16 tokens, 24 at their end: 6 blocks, of which the second counts 2. The third has
+    1 block and ends at once. 9 blocks hold all; were the discount forgotten, it would take 13.
+    """
+    run = stepper("amin-static", num_gpu_blocks=10, enable_prefix_caching=True, client_hints=True)
+    run.add(job("first", 17, 30, lower=8, tokens=(1,) * 17))
+    run.step()
+    run.add(job("second", 17, 30, lower=7, tokens=(*(1,) * 16, 9)))
+    run.step()
+    assert run.running == ["first", "second"]
+    run.add(job("third", 4, 30, lower=1))
+    run.step()
+    assert run.running == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(("num_blocks", "is_admitted"), [(13, True), (12, False)])
+def test_a_prefix_that_nobody_holds_is_not_discounted(
+    stepper: MakeStepper, job: MakeJob, num_blocks: int, is_admitted: bool
+) -> None:
+    """A hit on free blocks saves computing, but takes them from the free ones like any other.
+
+    "again" has 16 tokens, of which 12 are in the cache since "gone" left, and ends with 21: 6
+    blocks. "runs" then has 26 tokens, 7 blocks: 13 in all, and not 10.
+    """
+    run = stepper(
+        "amin-static", num_gpu_blocks=num_blocks + 1, enable_prefix_caching=True,
+        client_hints=True,
+    )  # fmt: skip
+    run.add(job("gone", 16, 1, lower=1, tokens=(1,) * 16))
+    run.step()
+    assert run.running == []
+    run.add(job("runs", 20, 30, lower=8, tokens=(2,) * 20))
+    run.step()
+    run.add(job("again", 16, 30, lower=6, tokens=(1,) * 16))
+    run.step()
+    assert ("again" in run.running) == is_admitted
+
+
+def test_blocks_to_come_of_a_chunked_prompt_are_not_taken_for_used(
+    stepper: MakeStepper, job: MakeJob
+) -> None:
+    """Half a prompt in memory explains half its blocks, and hides no others.
+
+    4 blocks came from "first", which has ended, and are held by "second" alone: use that no running
+    request explains, also while 8 of the 10 blocks of "long" are still to come.
+    """
+    run = stepper(
+        "amin-static", enable_prefix_caching=True, long_prefill_token_threshold=8,
+        client_hints=True,
+    )  # fmt: skip
+    run.add(job("first", 17, 3, lower=3, tokens=(1,) * 17))
+    run.step()
+    run.add(job("second", 20, 30, lower=20, tokens=(*(1,) * 16, 3, 4, 5, 6)))
+    run.step(3)
+    assert run.running == ["second"]
+    run.add(job("long", 40, 30, lower=21, tokens=tuple(range(40))))
+    run.step()
+    run.add(job("small", 4, 30, lower=22))
+    run.step()
+    assert run.running == ["second", "long", "small"]
+    assert run.scheduler._memory._unexplained == 4
+
+
+def test_lookahead_tokens_are_reserved(
+    stepper: MakeStepper, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Speculative decoding takes so many slots beyond the tokens: here 8, two blocks for each.
+
+    Without, a prompt of 4 with 9 tokens to make ends with 12 tokens, 3 blocks; with them 20, 5.
+    """
+    for lookahead, num_admitted in ((0, 5), (8, 3)):
+        monkeypatch.setattr(VllmConfig, "num_lookahead_tokens", lookahead)
+        run = stepper("amin-static", num_gpu_blocks=16, predictor="constant:9")
+        run.add(*(job(str(i), 4, 9) for i in range(8)))
+        run.step()
+        assert len(run.running) == num_admitted
+        run.finish()
+        assert run.preempted == []
+
+
+def test_no_bound_goes_beyond_the_models_length(stepper: MakeStepper, job: MakeJob) -> None:
+    """What is promised for 1000 tokens in a model of 40 is promised for the 36 that are left."""
+    run = stepper("amax", max_model_len=40)
+    run.add(job("a", 4, 9, max_tokens=1000))
+    view = run.scheduler._ledger.view("a")
+    assert (view.max_tokens, view.upper, view.bound) == (36, 36, 36)
+    ((facts, _),) = run.scheduler.amin_intake._known.values()
+    assert facts.max_tokens == 36
+
+
+def test_a_prompt_that_takes_several_steps_is_held_as_long(
+    stepper: MakeStepper, job: MakeJob
+) -> None:
+    """With true bounds nobody leaves, though prompts of 40 are computed 4 tokens at a time."""
+    run = stepper(
+        "amax", num_gpu_blocks=40, client_hints=True, max_num_batched_tokens=64, max_num_seqs=16,
+        long_prefill_token_threshold=4,
+    )  # fmt: skip
+    run.add(*(job(str(i), 3 + 37 * (i % 2), 5 + 2 * i, upper=5 + 2 * i) for i in range(16)))
     run.finish()
     assert run.preempted == []

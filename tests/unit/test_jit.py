@@ -13,10 +13,9 @@ import amin
 SCRIPT = """
 from amin.engine.vllm.ledger import Ledger
 from amin.policy.amin import AMIN_STATIC
-from amin.request import LengthEstimate
+from amin.request import LengthEstimate, Request
 ledger = Ledger(AMIN_STATIC, capacity_tokens=1000, seed=0)
-slot = ledger.open("r", num_prompt_tokens=10, max_tokens=50, priority=0,
-                   estimate=LengthEstimate(1, 50))
+slot = ledger.open(Request("r", num_prompt_tokens=10, max_tokens=50), LengthEstimate(1, 50))
 ledger.running([slot], [14])
 view = ledger.view("r")
 print(view.num_computed_tokens, view.num_output_tokens, view.admission_index)

@@ -39,7 +39,8 @@ class Projection:
         self.reset(*np.ones((3, 1), np.int64))
         self.peak_with(1, 1, 0)
         num_blocks(self._rows[0], block_size)
-        blocks_asked(self._rows[0], self._rows[0], block_size, 1, 1)
+        num_blocks_asked(self._rows[0], self._rows[0], block_size, 0, 1, 1)
+        steps_to_compute(self._rows[0], 0, 1, 1, 1)
 
     def __len__(self) -> int:
         """How many requests run, the candidate not among them."""
@@ -82,21 +83,44 @@ def num_blocks(tokens: Ints, block_size: int) -> Ints:
 
 
 @cached_njit
-def blocks_asked(
-    held: Ints, computed: Ints, block_size: int, token_budget: int, chunk: int
-) -> Ints:
-    """Blocks that each request asks for in one step of a batch of at most `token_budget` tokens.
+def num_blocks_asked(
+    tokens: Ints, computed: Ints, block_size: int, lookahead: int, token_budget: int, chunk: int
+) -> int:
+    """Blocks that requests ask for in one step of a batch of at most `token_budget` tokens.
 
-    The budget is spent in the order given; a request takes the tokens it has yet to compute, at
-    most `chunk` of them (chunked prefill).
+    The budget is spent in the order given; a request computes what of its `tokens` is not yet
+    `computed`, at most `chunk` of them (chunked prefill), and gets `lookahead` slots beyond, which
+    it had beyond the computed ones already.
     """
-    asked = np.zeros(held.size, np.int64)
-    for i in range(held.size):
-        tokens = max(min(held[i] - computed[i], chunk, token_budget), 0)
-        token_budget -= tokens
-        after = (computed[i] + tokens + block_size - 1) // block_size
-        asked[i] = after - (computed[i] + block_size - 1) // block_size
+    asked = 0
+    for i in range(tokens.size):
+        new = max(min(tokens[i] - computed[i], chunk, token_budget), 0)
+        token_budget -= new
+        if new:
+            after = (computed[i] + new + lookahead + block_size - 1) // block_size
+            asked += after - (computed[i] + lookahead + block_size - 1) // block_size
     return asked
+
+
+@cached_njit
+def steps_to_compute(
+    left: Ints, ahead: int, num_running: int, token_budget: int, chunk: int
+) -> Ints:
+    """Steps beyond this one until each prompt is computed, at most; 0 for requests that decode.
+
+    `left` has the tokens that each request has yet to compute, in the order of service; 1 is a
+    decoding one's next token. `ahead` tokens of prompts that are not among these come before, and
+    each of `num_running` requests takes a token of each batch at most beside.
+    """
+    share = max(token_budget - num_running, 1)
+    steps = np.zeros(left.size, np.int64)
+    for i in range(left.size):
+        if left[i] > 1:
+            ahead += left[i]
+            steps[i] = (ahead - 1) // share
+            if chunk < token_budget:
+                steps[i] += (left[i] - 1) // chunk
+    return steps
 
 
 @cached_njit

@@ -9,7 +9,7 @@ from amin.engine.vllm.ledger import PRIORITY_LIMIT, Ledger
 from amin.policy.amax import AMAX
 from amin.policy.amin import AMIN_STATIC
 from amin.policy.interface import Policy
-from amin.request import LengthEstimate
+from amin.request import LengthEstimate, Request
 
 CAPACITY = 1000
 
@@ -22,8 +22,8 @@ def ledger_of(policy: Policy = AMIN_STATIC, seed: int = 0) -> Ledger:
 def open_row(ledger: Ledger, request_id: str = "a", **fields: Any) -> None:
     """A request with prompt 10, max_tokens 100, predicted 4-50; name what differs."""
     estimate = LengthEstimate(fields.pop("lower", 4), fields.pop("upper", 50))
-    usual = {"num_prompt_tokens": 10, "max_tokens": 100, "priority": 0}
-    ledger.open(request_id, estimate=estimate, **(usual | fields))
+    usual = {"num_prompt_tokens": 10, "max_tokens": 100}
+    ledger.open(Request(request_id, **(usual | fields)), estimate)
 
 
 def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:
@@ -135,10 +135,8 @@ def test_waiting_again_ends_the_admission() -> None:
     open_row(ledger, "b")
     ledger.running([ledger.slot(i) for i in ("a", "b")], [15, 12])
     ledger.preempted("a", 6)
-    ledger.fixed[ledger.slot("a")] = -3
-    ledger.queued("a", 10, 6)
+    ledger.waits(ledger.slot("a"), 10, 6)
     view = ledger.view("a")
-    assert ledger.fixed[ledger.slot("a")] == 0
     assert (view.admission_index, view.num_computed_tokens, view.num_output_tokens) == (-1, 0, 6)
     ledger.running([ledger.slot(i) for i in ("b", "a")], [13, 0])
     assert ledger.view("a").admission_index == 2
@@ -158,7 +156,7 @@ def test_tokens_made_are_kept_while_they_are_computed_again() -> None:
     """A resumed request that computes its own output again has not lost it."""
     ledger = ledger_of()
     open_row(ledger)
-    ledger.queued("a", 10, 20)
+    ledger.waits(ledger.slot("a"), 10, 20)
     for computed, made in ((0, 20), (16, 20), (29, 20), (30, 21)):
         ledger.running([ledger.slot(i) for i in ("a",)], [computed])
         assert ledger.view("a").num_output_tokens == made
@@ -178,17 +176,17 @@ def test_slots_are_used_again() -> None:
 
 
 def test_a_slot_that_is_used_again_is_clean() -> None:
-    """Nothing of the request before is left: neither its row nor its blocks that do not grow."""
+    """Nothing of the request before is left: neither its row nor what it shared."""
     ledger = ledger_of()
     open_row(ledger, "a")
     ledger.running([ledger.slot(i) for i in ("a",)], [50])
     ledger.preempted("a", 41)
-    ledger.fixed[ledger.slot("a")] = -5
+    ledger.shared[ledger.slot("a")] = 5
     slot = ledger.slot("a")
     ledger.close("a")
     open_row(ledger, "b")
     assert ledger.slot("b") == slot
-    assert ledger.fixed[slot] == 0
+    assert ledger.shared[slot] == 0
     assert ledger.view("b")._replace(arrival_index=0) == _fresh_view()
 
 
@@ -199,17 +197,17 @@ def _fresh_view() -> object:
 
 
 def test_the_table_grows_without_losing_rows() -> None:
-    """Rows, ties and fixed blocks of a thousand live requests stay what they were."""
+    """Rows, ties and shared blocks of a thousand live requests stay what they were."""
     ledger = ledger_of()
     ties = []
     for number in range(1000):
         open_row(ledger, str(number), num_prompt_tokens=number + 1)
-        ledger.fixed[ledger.slot(str(number))] = number
+        ledger.shared[ledger.slot(str(number))] = number
         ties.append(ledger.ties[ledger.slot(str(number))])
     for number in range(1000):
         slot = ledger.slot(str(number))
         assert ledger.view(str(number)).num_prompt_tokens == number + 1
-        assert (ledger.ties[slot], ledger.fixed[slot]) == (ties[number], number)
+        assert (ledger.ties[slot], ledger.shared[slot]) == (ties[number], number)
 
 
 def test_closing_twice_is_harmless() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.projection import Projection, blocks_asked
+from amin.engine.projection import Projection, num_blocks_asked
 
 Row = tuple[int, int, int]
 """(held, remaining, fixed), as Projection takes them."""
@@ -118,21 +118,20 @@ def test_a_shared_prefix_is_counted_once() -> None:
     st.integers(1, 9),
     st.integers(0, 80),
     st.integers(1, 80),
+    st.integers(0, 12),
 )
 def test_blocks_asked_follow_the_batch(
-    requests: list[tuple[int, int]], block_size: int, budget: int, chunk: int
+    requests: list[tuple[int, int]], block_size: int, budget: int, chunk: int, lookahead: int
 ) -> None:
     """Token by token: each takes what it lacks, its chunk or what is left of the batch."""
-    expected = []
-    left = budget
+    expected, left = 0, budget
     for held, computed in requests:
-        num_blocks, taken = 0, 0
+        taken = 0
         while computed + taken < held and taken < chunk and left > 0:
             # The next token opens a block if those before it fill theirs.
-            num_blocks += (computed + taken) % block_size == 0
+            expected += (computed + lookahead + taken) % block_size == 0
             taken += 1
             left -= 1
-        expected.append(num_blocks)
     columns = np.array(requests, np.int64).reshape(-1, 2).T.copy()
-    got = blocks_asked(columns[0], columns[1], block_size, budget, chunk)
-    assert got.tolist() == expected
+    got = num_blocks_asked(columns[0], columns[1], block_size, lookahead, budget, chunk)
+    assert got == expected

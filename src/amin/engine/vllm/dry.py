@@ -58,22 +58,39 @@ class StepTime:
 
 @dataclass(frozen=True)
 class DryConfig:
-    """The engine's shape. Names are vLLM's where vLLM has them."""
+    """The engine's shape. Names are vLLM's where vLLM has them.
+
+    `kv_cache_groups` are those of the imaginary model's layers, each with its window in tokens:
+    ("full", 0), ("sliding", window), ("chunked", attention chunk).
+    """
 
     num_gpu_blocks: int = 512
     block_size: int = 16
     max_num_seqs: int = 256
     max_num_batched_tokens: int = 2048
+    long_prefill_token_threshold: int = 0
     max_model_len: int = 4096
     enable_prefix_caching: bool = False
     watermark: float = 0.0
     async_scheduling: bool = False
+    kv_cache_groups: tuple[tuple[str, int], ...] = (("full", 0),)
     step_time: StepTime = field(default_factory=StepTime)
 
     def __post_init__(self) -> None:
         for name in ("num_gpu_blocks", "block_size", "max_num_seqs", "max_num_batched_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: >= 1")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ConfigError(
+                f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
+                f"allowed: >= max_num_seqs ({self.max_num_seqs})"
+            )
+        for kind, window in self.kv_cache_groups:
+            if kind not in seam.GROUP_KINDS or (kind != "full" and window < 1):
+                raise ConfigError(
+                    f"kv_cache_groups: got {(kind, window)!r}, allowed: ('full', 0), "
+                    "('sliding', tokens) or ('chunked', tokens)"
+                )
 
 
 class DryEngine:
@@ -84,7 +101,10 @@ class DryEngine:
 
     def __init__(self, config: DryConfig, scheduler: str | AminConfig) -> None:
         if isinstance(scheduler, str) and scheduler not in STOCK:
-            raise ConfigError(f"scheduler: got {scheduler!r}, allowed: {', '.join(STOCK)}")
+            raise ConfigError(
+                f"scheduler: got {scheduler!r}, allowed: {', '.join(STOCK)} or an AminConfig "
+                f"(AminConfig(policy={scheduler!r}) for a policy of amin's)"
+            )
         self.config = config
         self.name = scheduler if isinstance(scheduler, str) else scheduler.policy
         self.clock = 0.0
@@ -94,8 +114,7 @@ class DryEngine:
         self._block_hasher = None
         if config.enable_prefix_caching:
             self._block_hasher = seam.prefix_block_hasher(config.block_size)
-        # One block is vLLM's null block.
-        self._capacity_tokens = (config.num_gpu_blocks - 1) * config.block_size
+        self._capacity_tokens = seam.CacheShape.of(self.scheduler).capacity_tokens
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""
@@ -231,6 +250,7 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
             block_size=config.block_size,
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
+            long_prefill_token_threshold=config.long_prefill_token_threshold,
             enable_prefix_caching=config.enable_prefix_caching,
             watermark=config.watermark,
             scheduling_policy="priority" if scheduler == "vllm-priority" else "fcfs",
@@ -242,4 +262,5 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
         vllm_config,
         stock if isinstance(scheduler, str) else AminScheduler,
         config.num_gpu_blocks,
+        config.kv_cache_groups,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
@@ -23,8 +24,7 @@ class Intake:
     `HintMiddleware` refuses these before they get here.
     """
 
-    def __init__(self, config: AminConfig, max_model_len: int) -> None:
-        self._max_model_len = max_model_len
+    def __init__(self, config: AminConfig) -> None:
         predictor = get_predictor(config.predictor)
         if predictor.needs_class and not config.client_hints:
             seam.logger.warning(
@@ -38,13 +38,13 @@ class Intake:
         self._next_warning = -float("inf")
         self._known: dict[str, tuple[Request, LengthEstimate]] = {}
 
-    def estimate(self, request: seam.Request) -> LengthEstimate:
-        """The interval to believe for a request that arrives, until `answers` has a better one."""
+    def arrived(self, scheduler: Any, request: seam.Request) -> tuple[Request, LengthEstimate]:
+        """The request's facts, and the interval to believe until `answers` has a better one."""
         hints = self._hints(request)
         facts = Request(
             request_id=request.request_id,
             num_prompt_tokens=request.num_prompt_tokens,
-            max_tokens=min(request.max_tokens, self._max_model_len),
+            max_tokens=seam.max_output_tokens(scheduler, request),
             arrival_time=request.arrival_time,
             priority=request.priority,
             predicted_class=hints.predicted_class,
@@ -54,7 +54,7 @@ class Intake:
         )
         estimate = hints.estimate or self.predictor.predict(facts)
         self._known[request.request_id] = facts, estimate
-        return estimate
+        return facts, estimate
 
     def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
         """(request id, interval) of the predictions that have come since the last call."""

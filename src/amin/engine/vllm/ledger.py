@@ -15,7 +15,7 @@ import numpy.typing as npt
 from amin.jit import cached_njit
 from amin.policy.compiled import COLUMN, Slots, Table
 from amin.policy.interface import Policy
-from amin.request import LengthEstimate, RequestView
+from amin.request import LengthEstimate, Request, RequestView
 
 NUM_OUTPUT = COLUMN["num_output_tokens"]
 NUM_COMPUTED = COLUMN["num_computed_tokens"]
@@ -35,8 +35,8 @@ class Ledger:
     """The rows of all requests that an engine knows, waiting or running.
 
     `capacity_tokens` is the longest sequence that the cache can hold at all. Beside the table, by
-    slot: `ties` breaks equal preemption keys, `fixed` counts blocks that do not grow with the
-    output (negative where a prefix is shared with a request that counts it).
+    slot: `ties` breaks equal preemption keys, `shared` counts the blocks of the request's prefix
+    that another request counts.
     """
 
     def __init__(self, policy: Policy, capacity_tokens: int, seed: int) -> None:
@@ -51,7 +51,7 @@ class Ledger:
         # Compile now, not in the first step under load.
         self.running([], [])
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
-        self.fixed: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+        self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._slots
@@ -59,39 +59,29 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def open(
-        self,
-        request_id: str,
-        *,
-        num_prompt_tokens: int,
-        max_tokens: int,
-        priority: int,
-        estimate: LengthEstimate,
-    ) -> int:
+    def open(self, request: Request, estimate: LengthEstimate) -> int:
         """Start the row of a request that arrives; returns its slot."""
         slot = self._new_slot()
-        self._slots[request_id] = slot
-        estimate = estimate.clamp(max_tokens)
-        priority = max(-PRIORITY_LIMIT, min(priority, PRIORITY_LIMIT))
+        self._slots[request.request_id] = slot
+        estimate = estimate.clamp(request.max_tokens)
         view = RequestView(
-            num_prompt_tokens=num_prompt_tokens,
+            num_prompt_tokens=request.num_prompt_tokens,
             num_output_tokens=0,
             num_computed_tokens=0,
-            max_tokens=max_tokens,
+            max_tokens=request.max_tokens,
             lower=estimate.lower,
             upper=estimate.upper,
             bound=1,
-            priority=priority,
+            priority=max(-PRIORITY_LIMIT, min(request.priority, PRIORITY_LIMIT)),
             arrival_index=self._num_arrivals,
             admission_index=-1,
             num_preemptions=0,
         )
         self._num_arrivals += 1
-        self.table[slot] = view._replace(
-            bound=self._bounded(self._policy.initial_bound(view), view)
-        )
+        bound = self._bounded(self._policy.initial_bound(view), view)
+        self.table[slot] = view._replace(bound=bound)
         self.ties[slot] = self._random.random()
-        self.fixed[slot] = 0
+        self.shared[slot] = 0
         return slot
 
     def predict(self, request_id: str, estimate: LengthEstimate) -> None:
@@ -112,17 +102,15 @@ class Ledger:
             self._free.append(slot)
 
     def slot(self, request_id: str) -> int:
-        """The row's index in `table`, `ties` and `fixed`."""
+        """The row's index in `table`, `ties` and `shared`."""
         return self._slots[request_id]
 
     def view(self, request_id: str) -> RequestView:
         """What the policy sees of the request now."""
         return RequestView(*self.table[self._slots[request_id]].tolist())
 
-    def queued(self, request_id: str, num_prompt_tokens: int, num_output_tokens: int) -> None:
-        """The request waits (again), holding no memory."""
-        slot = self._slots[request_id]
-        self.fixed[slot] = 0
+    def waits(self, slot: int, num_prompt_tokens: int, num_output_tokens: int) -> None:
+        """The request waits (again), holding no memory. Output may still arrive while it does."""
         row = self.table[slot]
         row[NUM_PROMPT] = num_prompt_tokens
         row[NUM_OUTPUT] = num_output_tokens
@@ -160,7 +148,7 @@ class Ledger:
             if used == size:
                 self.table = np.vstack([self.table, np.zeros_like(self.table)])
                 self.ties = np.concatenate([self.ties, np.zeros_like(self.ties)])
-                self.fixed = np.concatenate([self.fixed, np.zeros_like(self.fixed)])
+                self.shared = np.concatenate([self.shared, np.zeros_like(self.shared)])
             return used
         return self._free.pop()
 

@@ -64,10 +64,8 @@ class Observer:
             if math.isnan(record.first_scheduled_time):
                 record.first_scheduled_time = now
         self._count_recomputed(output.num_scheduled_tokens)
-        scheduler = self._scheduler
-        pool = scheduler.kv_cache_manager.block_pool
-        used = pool.num_gpu_blocks - 1 - pool.get_num_free_blocks()
-        self.samples.append(StepSample(now, used, *scheduler.get_request_counts()))
+        used, counts = seam.num_blocks_in_use(self._scheduler), self._scheduler.get_request_counts()
+        self.samples.append(StepSample(now, used, *counts))
         return output
 
     def _count_recomputed(self, num_scheduled_tokens: dict[str, int]) -> None:

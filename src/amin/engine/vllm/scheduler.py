@@ -40,15 +40,13 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         seam.check_scheduler(self)
         config = AminConfig.from_vllm(vllm_config.additional_config)
         self.amin_policy = get_policy(config.policy)
-        self.amin_intake = Intake(config, self.max_model_len)
+        self.amin_intake = Intake(config)
         cache = seam.CacheShape.of(self)
         self._ledger = Ledger(self.amin_policy, cache.capacity_tokens, config.seed)
         self._memory = Memory(self, cache, self._ledger, self.amin_policy, config.forecast_floor)
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
-        # Without a forecast, vLLM's own test of what fits now is the whole admission.
-        admits = self._memory.admits if self.amin_policy.has_forecast else lambda request: True
-        self.waiting = PolicyQueue(self._queue_key, admits)
+        self.waiting = PolicyQueue(self._queue_key, self._is_admissible)
         seam.logger.info(
             "amin %s: policy %s, predictor %s, client hints %s",
             __version__,
@@ -60,14 +58,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def add_request(self, request: seam.Request) -> None:
         """Predict the length of a request that arrives, then enqueue it."""
         if request.request_id not in self._ledger:
-            request.amin_slot = self._ledger.open(
-                request.request_id,
-                num_prompt_tokens=request.num_prompt_tokens,
-                # Some entry points of vLLM leave it unbounded; no output is longer than this.
-                max_tokens=min(request.max_tokens, self.max_model_len),
-                priority=request.priority,
-                estimate=self.amin_intake.estimate(request),
-            )
+            facts, estimate = self.amin_intake.arrived(self, request)
+            request.amin_slot = self._ledger.open(facts, estimate)
         super().add_request(request)
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
@@ -93,10 +85,19 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         return super()._free_request(request, *args, **kwargs)
 
     def _queue_key(self, request: seam.Request) -> tuple[int, int]:
-        ledger = self._ledger
-        ledger.queued(request.request_id, request.num_prompt_tokens, request.num_output_tokens)
-        view = ledger.view(request.request_id)
+        self._note_waiting(request)
+        view = self._ledger.view(request.request_id)
         return int(self.amin_policy.order(view)), view.arrival_index
+
+    def _is_admissible(self, request: seam.Request) -> bool:
+        self._note_waiting(request)
+        # Without a forecast, vLLM's own test of what fits now is the whole admission.
+        return not self.amin_policy.has_forecast or self._memory.admits(request)
+
+    def _note_waiting(self, request: seam.Request) -> None:
+        # Again at admission: scheduling asynchronously, vLLM hands a preempted request the token
+        # that was in flight when it left.
+        self._ledger.waits(request.amin_slot, request.num_prompt_tokens, request.num_output_tokens)
 
 
 class AminAsyncScheduler(AminScheduler, seam.AsyncScheduler):  # type: ignore[misc]

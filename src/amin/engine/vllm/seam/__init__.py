@@ -1,0 +1,82 @@
+"""All that amin touches of vLLM, behind one name.
+
+Whatever differs between versions of vLLM is to be settled in here, so that the rest of amin need
+not know: `names` (what is imported), `relied_on` (what is checked at start), `step`, `cache` and
+`requests` (what is read), `build` (a scheduler without a model).
+"""
+
+from amin.engine.vllm.seam.build import (
+    GROUP_KINDS,
+    build_scheduler,
+    engine_config,
+    prefix_block_hasher,
+)
+from amin.engine.vllm.seam.cache import (
+    CacheShape,
+    num_blocks_in_use,
+    num_blocks_shared_on_admission,
+    num_free_blocks,
+    num_private_blocks,
+    prompts_being_computed,
+)
+from amin.engine.vllm.seam.names import (
+    AsyncScheduler,
+    EngineArgs,
+    LLMEngine,
+    ModelRunnerOutput,
+    Request,
+    RequestQueue,
+    RequestStatus,
+    SamplingParams,
+    Scheduler,
+    SchedulingPolicy,
+    logger,
+)
+from amin.engine.vllm.seam.relied_on import check_scheduler
+from amin.engine.vllm.seam.requests import (
+    can_be_admitted,
+    max_output_tokens,
+    sampling,
+    was_cut,
+)
+from amin.engine.vllm.seam.step import (
+    is_computing_prompts,
+    is_full,
+    num_lookahead_tokens,
+    running,
+    step_limits,
+)
+
+__all__ = [
+    "GROUP_KINDS",
+    "AsyncScheduler",
+    "CacheShape",
+    "EngineArgs",
+    "LLMEngine",
+    "ModelRunnerOutput",
+    "Request",
+    "RequestQueue",
+    "RequestStatus",
+    "SamplingParams",
+    "Scheduler",
+    "SchedulingPolicy",
+    "build_scheduler",
+    "can_be_admitted",
+    "check_scheduler",
+    "engine_config",
+    "is_computing_prompts",
+    "is_full",
+    "logger",
+    "max_output_tokens",
+    "num_blocks_in_use",
+    "num_blocks_shared_on_admission",
+    "num_free_blocks",
+    "num_lookahead_tokens",
+    "num_private_blocks",
+    "prefix_block_hasher",
+    "prompts_being_computed",
+    "running",
+    "sampling",
+    "step_limits",
+    "was_cut",
+]

@@ -1,0 +1,150 @@
+"""The KV cache of a scheduler: its shape, what is free, what a request holds of it."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from amin.engine.vllm.seam.names import FullAttentionSpec, Request
+from amin.engine.vllm.seam.step import num_lookahead_tokens
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+UNBOUNDED = 2**40
+"""More tokens than any request has."""
+
+
+@dataclass(frozen=True)
+class BoundedGroup:
+    """A KV cache group in which a request holds so many blocks at most, however long it gets.
+
+    block_size  tokens per block
+    decoding    most blocks while it decodes: the window, and one block that the window cuts
+    computing   most blocks while its prompt is computed: the window and the tokens in flight
+    """
+
+    block_size: int
+    decoding: int
+    computing: int
+
+    @classmethod
+    def of(cls, group: Any, lookahead: int) -> BoundedGroup:
+        """Read the limits off vLLM's manager of a sliding-window, chunked or state group."""
+        spec, size = group.kv_cache_spec, int(group.block_size)
+        window = getattr(spec, "sliding_window", None) or size
+        window = getattr(spec, "attention_chunk_size", None) or window
+        decoding = -(-(window + lookahead) // size) + 1
+        # vLLM's own bound at admission (SlidingWindowSpec.max_admission_blocks_per_request).
+        return cls(size, decoding, max(group.max_admission_blocks_per_request or 0, decoding))
+
+
+@dataclass(frozen=True)
+class CacheShape:
+    """The KV cache as the memory forecast sees it.
+
+    num_blocks   blocks that requests can use
+    watermark    blocks of these that vLLM keeps free at admission
+    block_size   tokens per block of the groups that grow
+    num_growing  KV cache groups that hold every token (full attention)
+    bounded      the groups of bounded size (sliding window, chunked attention, state)
+    """
+
+    num_blocks: int
+    watermark: int
+    block_size: int
+    num_growing: int
+    bounded: tuple[BoundedGroup, ...]
+
+    @classmethod
+    def of(cls, scheduler: Any) -> CacheShape:
+        """Read the shape off a scheduler that vLLM has made."""
+        manager = scheduler.kv_cache_manager
+        groups = manager.coordinator.single_type_managers
+        growing = [g for g in groups if isinstance(g.kv_cache_spec, FullAttentionSpec)]
+        return cls(
+            # One block of the pool is vLLM's null block and never used.
+            num_blocks=manager.block_pool.num_gpu_blocks - 1,
+            watermark=manager.watermark_blocks,
+            block_size=int((growing or groups)[0].block_size),
+            num_growing=len(growing),
+            bounded=tuple(
+                BoundedGroup.of(group, num_lookahead_tokens(scheduler))
+                for group in groups
+                if group not in growing
+            ),
+        )
+
+    @cached_property
+    def capacity_tokens(self) -> int:
+        """Tokens of one request, its prompt computed in one step, that the cache could hold."""
+        most = bisect.bisect_right(range(UNBOUNDED), self.num_blocks, key=self._num_blocks_of)
+        return max(most - 1, self.block_size)
+
+    def _num_blocks_of(self, num_tokens: int) -> int:
+        bounded = self.num_bounded_blocks(np.array([num_tokens]), np.array([True]))
+        return -(-num_tokens // self.block_size) * self.num_growing + int(bounded[0])
+
+    @cached_property
+    def groups_by_block_size(self) -> list[tuple[int, int]]:
+        """(block size, groups that have it), bounded groups among them."""
+        sizes = [self.block_size] * self.num_growing + [g.block_size for g in self.bounded]
+        return sorted(Counter(sizes).items())
+
+    def num_blocks_per_step(self, num_lookahead_tokens: int) -> int:
+        """Blocks that a decoding request may ask for in one step at most."""
+        by_size = self.groups_by_block_size
+        return sum(number * (1 + num_lookahead_tokens // size) for size, number in by_size)
+
+    def num_bounded_blocks(self, num_tokens: Ints, is_computing: Bools) -> Ints:
+        """Blocks of the bounded groups that requests of these lengths hold at most.
+
+        `is_computing` says whose prompt is still being computed.
+        """
+        held = np.zeros_like(num_tokens)
+        for group in self.bounded:
+            most = np.where(is_computing, group.computing, group.decoding)
+            held += np.minimum(-(-num_tokens // group.block_size), most)
+        return held
+
+
+def num_free_blocks(scheduler: Any) -> int:
+    """Blocks that can be handed out now."""
+    return int(scheduler.kv_cache_manager.block_pool.get_num_free_blocks())
+
+
+def num_blocks_in_use(scheduler: Any) -> int:
+    """Blocks that somebody holds now, vLLM's null block aside."""
+    pool = scheduler.kv_cache_manager.block_pool
+    return int(pool.num_gpu_blocks - 1 - pool.get_num_free_blocks())
+
+
+def num_private_blocks(scheduler: Any, request: Request) -> int:
+    """Blocks that would be free if this running request left: those that nobody shares."""
+    blocks = scheduler.kv_cache_manager.get_blocks(request.request_id).blocks
+    return sum(block.ref_cnt == 1 and not block.is_null for group in blocks for block in group)
+
+
+def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
+    """Blocks of the request's prefix that a running request holds already."""
+    manager = scheduler.kv_cache_manager
+    if not manager.enable_caching or request.num_computed_tokens:
+        return 0
+    hits = manager.get_computed_blocks(request)[0].blocks
+    return sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
+
+
+def prompts_being_computed(scheduler: Any) -> list[tuple[int, int]]:
+    """(tokens of the whole request, blocks held) of those whose prompt takes further steps."""
+    found = []
+    for request in scheduler._inflight_prefills:
+        blocks = scheduler.kv_cache_manager.get_blocks(request.request_id).blocks
+        held = sum(not block.is_null for group in blocks for block in group)
+        found.append((request.num_tokens, held))
+    return found

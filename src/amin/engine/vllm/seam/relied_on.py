@@ -1,0 +1,114 @@
+"""Everything of vLLM that is relied on, checked when a scheduler starts.
+
+The scheduler interface of vLLM is not public and changes with every minor version. A name that has
+gone is to be missed at start, with the name in the message, and not at the first preemption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amin.engine.vllm.seam.names import Request, RequestQueue, SamplingParams, Scheduler
+from amin.engine.vllm.versions import SUPPORTED, installed_version
+from amin.errors import UnsupportedEngineError
+
+RELIED_ON_METHODS = {
+    Scheduler: (
+        "schedule",
+        "add_request",
+        "update_from_output",
+        "finish_requests",
+        "has_requests",
+        "get_num_unfinished_requests",
+        "get_request_counts",
+        "_preempt_request",
+        "_free_request",
+        "_handle_blocked_waiting_request",
+    ),
+    RequestQueue: (
+        "add_request",
+        "pop_request",
+        "peek_request",
+        "prepend_request",
+        "prepend_requests",
+        "remove_request",
+        "remove_requests",
+    ),
+}
+RELIED_ON_ATTRIBUTES = (
+    "waiting",
+    "running",
+    "requests",
+    "policy",
+    "max_model_len",
+    "max_num_active_reqs",
+    "max_num_scheduled_tokens",
+    "num_lookahead_tokens",
+    "num_waiting_for_streaming_input",
+    "adaptive_long_prefill_threshold",
+    "_inflight_prefills",
+    "scheduler_config.long_prefill_token_threshold",
+    "scheduler_config.max_num_batched_tokens",
+    "kv_cache_manager.enable_caching",
+    "kv_cache_manager.watermark_blocks",
+    "kv_cache_manager.get_blocks",
+    "kv_cache_manager.get_computed_blocks",
+    "kv_cache_manager.block_pool.num_gpu_blocks",
+    "kv_cache_manager.block_pool.get_num_free_blocks",
+    "kv_cache_manager.coordinator.single_type_managers",
+)
+RELIED_ON_OF_A_CACHE_GROUP = ("block_size", "kv_cache_spec", "max_admission_blocks_per_request")
+RELIED_ON_OF_A_REQUEST = (
+    "request_id",
+    "status",
+    "arrival_time",
+    "priority",
+    "prompt_token_ids",
+    "sampling_params.extra_args",
+    "sampling_params.min_tokens",
+    "structured_output_request",
+    "use_structured_output",
+    "max_tokens",
+    "num_prompt_tokens",
+    "num_output_tokens",
+    "num_tokens",
+    "num_computed_tokens",
+    "num_stale_output_tokens",
+    "drop_stale_output",
+)
+
+
+def check_scheduler(scheduler: Any) -> None:
+    """Refuse at start, not at the first preemption, if a name that we rely on has gone."""
+    groups: Sequence[Any] = ()
+    if _has(scheduler, "kv_cache_manager.coordinator.single_type_managers"):
+        groups = scheduler.kv_cache_manager.coordinator.single_type_managers
+    request = Request("", [0], SamplingParams(max_tokens=1), pooling_params=None)
+    missing = [
+        f"{cls.__name__}.{name}"
+        for cls, names in RELIED_ON_METHODS.items()
+        for name in names
+        if not callable(getattr(cls, name, None))
+    ] + [
+        f"{type(owner).__name__}.{path}"
+        for owner, paths in (
+            (scheduler, RELIED_ON_ATTRIBUTES),
+            (request, RELIED_ON_OF_A_REQUEST),
+            *((group, RELIED_ON_OF_A_CACHE_GROUP) for group in groups),
+        )
+        for path in paths
+        if not _has(owner, path)
+    ]
+    if missing:
+        raise UnsupportedEngineError(
+            f"vLLM {installed_version()} lacks {', '.join(missing)}; supported: {SUPPORTED}"
+        )
+
+
+def _has(owner: Any, path: str) -> bool:
+    for name in path.split("."):
+        if not hasattr(owner, name):
+            return False
+        owner = getattr(owner, name)
+    return True

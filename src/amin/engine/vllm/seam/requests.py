@@ -1,0 +1,47 @@
+"""A request of vLLM, in the terms of amin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amin.engine.vllm.seam.names import Request, RequestStatus
+from amin.request import Sampling
+
+
+def can_be_admitted(request: Request) -> bool:
+    """False while something other than memory holds it back; vLLM then skips past it.
+
+    A grammar that has been compiled holds nobody back: vLLM promotes such a request and admits it
+    in the same iteration (Scheduler._handle_blocked_waiting_request).
+    """
+    if request.status == RequestStatus.WAITING_FOR_STRUCTURED_OUTPUT_GRAMMAR:
+        grammar = getattr(request.structured_output_request, "grammar", None)
+        return grammar is not None and not isinstance(grammar, Exception)
+    if request.num_stale_output_tokens and not request.drop_stale_output:
+        return False
+    return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
+
+
+def max_output_tokens(scheduler: Any, request: Request) -> int:
+    """The longest output possible: max_tokens, which some entry points leave unbounded."""
+    room: int = scheduler.max_model_len - request.num_prompt_tokens
+    return max(min(request.max_tokens, room), 1)
+
+
+def sampling(request: Request) -> Sampling:
+    """How the request's reply is sampled; the defaults where it samples nothing (pooling)."""
+    params = request.sampling_params
+    if params is None:
+        return Sampling()
+    return Sampling(
+        temperature=params.temperature,
+        min_tokens=params.min_tokens,
+        ignore_eos=params.ignore_eos,
+        stop=tuple(params.stop or ()),
+        is_structured=request.use_structured_output,
+    )
+
+
+def was_cut(request: Request) -> bool:
+    """Whether a request that ended was stopped before its own end (abort, length cap, error)."""
+    return bool(request.status != RequestStatus.FINISHED_STOPPED)
