@@ -103,16 +103,25 @@ def serve(
 @cli.command()
 @click.argument("name", required=False)
 def policies(name: str | None) -> None:
-    """List the policies, each with its rules in words."""
+    """List the policies, each with its rules in words.
+
+    For each: whose turn is next, how much memory is reserved, who leaves first when it runs out.
+    """
     chosen = [get_policy(name)] if name else POLICIES.values()
-    table = Table(show_lines=True)
-    for column in ("policy", "whose turn is next", "memory reserved", "who leaves first"):
-        table.add_column(column)
+    console = Console()
     for policy in chosen:
-        rules = (policy.order, policy.forecast, policy.preemption_order)
-        words = [(rule.__doc__ or "(undocumented)").strip().split("\n")[0] for rule in rules]
-        table.add_row(f"[bold]{policy.name}[/]\n{policy.summary}", *words)
-    Console().print(table)
+        console.print(f"[bold]{policy.name}[/]", policy.summary, sep="\n", highlight=False)
+        rules = Table.grid(padding=(0, 2))
+        rules.add_column(no_wrap=True)
+        for question, rule in (
+            ("  next", policy.order),
+            ("  reserved", policy.forecast),
+            ("  leaves first", policy.preemption_order),
+        ):
+            words = (rule.__doc__ or "(undocumented)").strip().split("\n")[0]
+            rules.add_row(question, words)
+        console.print(rules)
+        console.print()
 
 
 @cli.command()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib
 
 from amin.errors import ConfigError, UnknownNameError
-from amin.policy.amax import AMAX
-from amin.policy.amin import AMIN_DYNAMIC, AMIN_STATIC
-from amin.policy.fcfs import FCFS, LEAST_COMPUTED_FIRST, RETRACT
 from amin.policy.interface import Policy
-from amin.policy.priority import PRIORITY
 
-POLICIES: dict[str, Policy] = {
-    policy.name: policy
-    for policy in (AMIN_STATIC, AMIN_DYNAMIC, AMAX, FCFS, PRIORITY, LEAST_COMPUTED_FIRST, RETRACT)
-}
+SHIPPED = (
+    "amin.policy.amin:AMIN_STATIC",
+    "amin.policy.amin:AMIN_DYNAMIC",
+    "amin.policy.amax:AMAX",
+    "amin.policy.fcfs:FCFS",
+    "amin.policy.priority:PRIORITY",
+    "amin.policy.fcfs:LEAST_COMPUTED_FIRST",
+    "amin.policy.fcfs:RETRACT",
+)
 
 
 def get_policy(name: str) -> Policy:
@@ -25,13 +26,18 @@ def get_policy(name: str) -> Policy:
     """
     if not isinstance(name, str) or (":" not in name and name not in POLICIES):
         raise UnknownNameError("policy", name, POLICIES)
-    if name in POLICIES:
-        return POLICIES[name]
-    module, _, attribute = name.partition(":")
+    return POLICIES.get(name) or _imported(name)
+
+
+def _imported(path: str) -> Policy:
+    module, _, attribute = path.partition(":")
     try:
         policy = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"policy: cannot import {name!r} ({error})") from error
+        raise ConfigError(f"policy: cannot import {path!r} ({error})") from error
     if not isinstance(policy, Policy):
-        raise ConfigError(f"policy: {name!r} is a {type(policy).__name__}, allowed: a Policy")
+        raise ConfigError(f"policy: {path!r} is a {type(policy).__name__}, allowed: a Policy")
     return policy
+
+
+POLICIES: dict[str, Policy] = {policy.name: policy for policy in map(_imported, SHIPPED)}

@@ -24,8 +24,8 @@ def can_be_admitted(request: Request) -> bool:
 
 def max_output_tokens(scheduler: Any, request: Request) -> int:
     """The longest output possible: max_tokens, which some entry points leave unbounded."""
-    room: int = scheduler.max_model_len - request.num_prompt_tokens
-    return max(min(request.max_tokens, room), 1)
+    room = scheduler.max_model_len - request.num_prompt_tokens
+    return max(int(min(request.max_tokens, room)), 1)
 
 
 def sampling(request: Request) -> Sampling:
