@@ -23,7 +23,7 @@ demo test bench: export TRANSFORMERS_OFFLINE := 1
 demo test bench: export VLLM_NO_USAGE_STATS := 1
 demo test bench: export OMP_NUM_THREADS := 1
 
-demo: $(INSTALLED) ## serve a small model with two schedulers and compare them
+demo: $(INSTALLED) ## compare schedulers, without a model and on a small real one
 	@$(BIN)/amin demo
 
 test: $(INSTALLED) ## run the tests

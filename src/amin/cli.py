@@ -32,6 +32,14 @@ With --client-hints a request may say what is known of its length:
   {"prompt": "...", "vllm_xargs": {"amin_class": "summary"}}
 """
 
+DEMO_EXAMPLES = """\
+\b
+Examples:
+  amin demo
+  amin demo --minutes 20 --load 1.5
+  amin demo --schedulers vllm-priority-watermark,amin-dynamic,your.module:POLICY
+"""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="amin")
@@ -124,7 +132,7 @@ def policies(name: str | None) -> None:
         console.print()
 
 
-@cli.command()
+@cli.command(epilog=DEMO_EXAMPLES)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -132,20 +140,27 @@ def policies(name: str | None) -> None:
     show_default=True,
     help="folder for the page, the table and the records",
 )
-@click.option("--requests", "num_requests", default=64, show_default=True, help="prompts to serve")
-@click.option("--rate", default=8.0, show_default=True, help="requests per second, Poisson")
+@click.option(
+    "--minutes",
+    default=8.0,
+    show_default=True,
+    help="how long it may take: the machine's speed decides how many prompts are served",
+)
+@click.option(
+    "--load", default=2.0, show_default=True, help="arrival rate as a multiple of capacity"
+)
 @click.option("--seed", default=0, show_default=True, help="arrivals, sampling and ties")
 @click.option("--schedulers", default="", help="comma-separated [default: all of the demo]")
-def demo(out: Path, num_requests: int, rate: float, seed: int, schedulers: str) -> None:
-    """Serve real prompts on a small real model with several schedulers and compare them.
+def demo(out: Path, minutes: float, load: float, seed: int, schedulers: str) -> None:
+    """Compare schedulers: first without a model, in seconds, then on a small real model.
 
-    Needs the engine (make demo installs it) and no GPU; takes some ten minutes on two cores.
+    Needs the engine (make demo installs it) and no GPU. Stock FCFS runs always, and twice: it is
+    what the others are compared with.
     """
-    from amin.demo.run import SCHEDULERS, DemoConfig, run_demo
+    from amin.demo.run import DemoConfig, run_demo
 
-    chosen = [name.strip() for name in schedulers.split(",") if name.strip()]
-    config = DemoConfig(num_requests=num_requests, requests_per_second=rate, seed=seed)
-    run_demo(config, out, chosen or SCHEDULERS)
+    names = [name.strip() for name in schedulers.split(",") if name.strip()]
+    run_demo(DemoConfig(minutes=minutes, load=load, seed=seed), out, names)
 
 
 def main() -> None:

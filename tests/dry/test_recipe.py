@@ -40,7 +40,8 @@ def package(tmp_path: Path) -> Path:
     catalog = package / "policy" / "catalog.py"
     last = '    "amin.policy.fcfs:RETRACT",\n'
     line = '    "amin.policy.shortest_prompt:SHORTEST_PROMPT",\n'
-    assert last in (text := catalog.read_text())
+    text = catalog.read_text()
+    assert last in text
     catalog.write_text(text.replace(last, last + line))
     return package
 
@@ -48,8 +49,10 @@ def package(tmp_path: Path) -> Path:
 def test_a_policy_takes_one_file_and_one_line(package: Path) -> None:
     """The suites that go through the catalog pick it up and pass; none asks for more."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES]
-        + ["-k", "shortest-prompt or golden or catalog or cli", "--hypothesis-seed=0"],
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES),
+            *("-k", "shortest-prompt or golden or catalog or cli", "--hypothesis-seed=0"),
+        ],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(package.parent), "AMIN_CACHE": str(package.parent)},
         capture_output=True,

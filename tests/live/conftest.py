@@ -12,8 +12,7 @@ import pytest
 from tests.live.in_process import LiveEngine, StartEngine
 from tests.live.server import LiveServer, StartServer
 from tests.live.shape import ENVIRONMENT, Json
-
-from amin.engine.vllm.tiny_model import write_tiny_model
+from tests.live.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session", autouse=True)

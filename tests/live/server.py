@@ -13,9 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from tests.live.shape import ENVIRONMENT, SHAPE, Json
 
@@ -85,24 +87,41 @@ class LiveServer:
             return response.status, response.read().decode()
 
     def post(self, path: str, body: Json | bytes) -> tuple[int, Json]:
-        """Status and JSON of the answer; `body` in bytes is sent as it is."""
+        """Status and JSON of the answer to a body that no client would send.
+
+        `body` in bytes is sent as it is.
+        """
         raw = body if isinstance(body, bytes) else json.dumps({"model": "tiny", **body}).encode()
         with self._exchange("POST", path, raw) as response:
             return response.status, json.loads(response.read())
 
+    @cached_property
+    def client(self) -> openai.OpenAI:
+        """OpenAI's own client, as users have it; each call is made once, and on the loopback."""
+        return openai.OpenAI(
+            base_url=f"http://127.0.0.1:{self._port}/v1",
+            api_key="none",
+            max_retries=0,
+            timeout=REQUEST_DEADLINE,
+            http_client=openai.DefaultHttpxClient(trust_env=False),
+        )
+
     def complete(self, **body: Any) -> Json:
         """A greedy completion that must succeed; see `COMPLETION` for what it asks by default."""
-        status, answer = self.post("/v1/completions", COMPLETION | body)
-        assert status == 200, answer
-        return answer
+        answer = self.client.completions.create(**_arguments(COMPLETION | body))
+        return dict(answer.model_dump())
+
+    def chat(self, **body: Any) -> Json:
+        """An answer to a chat, which must succeed."""
+        answer = self.client.chat.completions.create(**_arguments(body))
+        return dict(answer.model_dump())
 
     @contextmanager
     def stream(self, path: str, **body: Any) -> Iterator[Iterator[Json]]:
         """The chunks of a streamed answer as they come; leaving early hangs up."""
-        raw = json.dumps({"model": "tiny", **body, "stream": True}).encode()
-        with self._exchange("POST", path, raw) as response:
-            assert response.status == 200, response.read()
-            yield _events(response)
+        api: Any = self.client.completions if path == COMPLETIONS else self.client.chat.completions
+        with api.create(**_arguments(body), stream=True) as chunks:
+            yield (chunk.model_dump() for chunk in chunks)
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of one of the metrics that the server exports, summed over other labels."""
@@ -118,6 +137,7 @@ class LiveServer:
         return float(sum(values))
 
 
+COMPLETIONS = "/v1/completions"
 COMPLETION: Json = {
     "prompt": "the rain in the plain",
     "max_tokens": 40,
@@ -132,10 +152,11 @@ def _shape_options() -> Iterator[str]:
         yield flag if value is True else f"{flag}={value}"
 
 
-def _events(response: Any) -> Iterator[Json]:
-    for line in response:
-        if line.startswith(b"data: ") and line.strip() != b"data: [DONE]":
-            yield json.loads(line.removeprefix(b"data: "))
+def _arguments(body: Json) -> Json:
+    """What OpenAI's client knows as arguments, and what only vLLM knows as its extra body."""
+    extra = {name: body[name] for name in ("ignore_eos", "vllm_xargs") if name in body}
+    known = {name: value for name, value in body.items() if name not in extra}
+    return {"model": "tiny", **known, "extra_body": extra}
 
 
 def eventually(is_true: Callable[[], bool], what: str) -> None:

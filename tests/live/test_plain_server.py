@@ -16,18 +16,12 @@ BAD_HINT = {"vllm_xargs": {"amin_lower": "seven"}}
 
 
 def test_additional_config(start_server: StartServer) -> None:
-    """--additional-config sets the policy, before AMIN_CONFIG; hints are ignored unless asked for.
+    """--additional-config sets the policy; hints are ignored unless asked for.
 
     The scheduler itself says at start what it schedules by.
     """
     settings = {"amin": {"policy": "amin-dynamic", "predictor": "constant:7"}}
-    server = start_server(
-        VLLM,
-        *SCHEDULER,
-        "--additional-config",
-        json.dumps(settings),
-        AMIN_CONFIG=json.dumps({"policy": "fcfs"}),
-    )
+    server = start_server(VLLM, *SCHEDULER, "--additional-config", json.dumps(settings))
     server.wait_until_ready()
     told = "policy amin-dynamic, predictor constant:7, client hints ignored"
     assert f"amin {__version__}: {told}" in server.output()

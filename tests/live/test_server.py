@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import openai
 import pytest
 from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually
 from tests.live.shape import Json
@@ -88,8 +89,7 @@ def test_completion(server: LiveServer) -> None:
 
 def test_chat(server: LiveServer) -> None:
     """A chat goes through the model's template and is answered by the assistant."""
-    status, answer = server.post("/v1/chat/completions", CHAT)
-    assert status == 200
+    answer = server.chat(**CHAT)
     assert answer["choices"][0]["message"]["role"] == "assistant"
     assert text_of([answer])
     # <|im_start|>, role, newline, text, <|im_end|>, newline: more than the words alone.
@@ -103,8 +103,7 @@ def test_chat(server: LiveServer) -> None:
 )
 def test_streamed_text_is_the_text(server: LiveServer, path: str, body: Json) -> None:
     """A stream comes in many chunks, which make up the text of the answer that is not streamed."""
-    status, whole = server.post(path, body)
-    assert status == 200
+    whole = server.chat(**body) if body is CHAT else server.complete(**body)
     with server.stream(path, **body) as chunks:
         received = list(chunks)
     assert len(received) > 10
@@ -231,9 +230,16 @@ def test_hints_decide_whose_turn_it_is(server: LiveServer) -> None:
     assert all(hint in shorter for hint in ended[:4]), ended
 
 
+def test_a_bad_hint_is_a_bad_request_to_a_client(server: LiveServer) -> None:
+    """OpenAI's client raises what it raises for any bad request, with our words in it."""
+    with pytest.raises(openai.BadRequestError, match=r"vllm_xargs\.amin_lower: got -1, allowed"):
+        server.complete(**GOOD, vllm_xargs={"amin_lower": -1})
+
+
 BAD_HINTS = {
     "string": ('{"amin_lower": "7"}', "amin_lower: got '7'"),
     "bool": ('{"amin_lower": true}', "amin_lower: got True"),
+    "escaped": (r'{"\u0061min_lower": -5}', "amin_lower: got -5"),
     "zero": ('{"amin_lower": 0}', "amin_lower: got 0,"),
     "negative": ('{"amin_upper": -3}', "amin_upper: got -3"),
     "fraction": ('{"amin_lower": 2.5}', "amin_lower: got 2.5"),

@@ -39,7 +39,10 @@ def test_policies_lists_each_with_its_rules_in_words(
         (["serve", "m", "--predictor", "constant:0"], ["constant:0", "allowed"]),
         (["serve", "m", "--forecast-floor", "0"], ["forecast_floor", "0", "allowed"]),
         (["serve", "m", "--scheduler-cls", "x.Y"], ["--scheduler-cls"]),
-        (["demo", "--requests", "0"], ["num_requests", "0", "allowed"]),
+        (["demo", "--minutes", "0"], ["minutes", "0", "allowed"]),
+        (["demo", "--load", "-1"], ["load", "-1", "allowed"]),
+        (["demo", "--schedulers", "foo"], ["schedulers", "'foo'", "vllm-fcfs", "amin-static"]),
+        (["serve", "m", "--predictor", "class"], ["class needs a table", "class:PATH"]),
         (["policies", "nope"], ["policy", "'nope'", "allowed"]),
     ],
 )

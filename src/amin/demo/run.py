@@ -1,162 +1,156 @@
 """``amin demo``: serve the shipped prompts with each scheduler in turn and compare.
 
-Every scheduler gets a fresh process, the same prompts, arrivals and sampling seeds, and the same
-tight KV cache. What is predicted is what a server could know: a table of reply lengths per kind of
-prompt, measured beforehand on other prompts.
+Every contender gets a fresh process, the same prompts, arrivals and sampling seeds, the same tight
+KV cache, and the same predictions: what a server could know, a table of reply lengths per kind of
+prompt, measured beforehand on other prompts. The baseline runs twice, so that the page can tell a
+difference from the noise of the machine.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from amin.demo.budget import Budget, Plan, Speed
+from amin.demo.contenders import BASELINE, Contender, contenders
+from amin.demo.first_look import WHAT, first_look
 from amin.demo.model import smollm2
+from amin.demo.progress import Advance, Track, progress
 from amin.demo.prompts import Prompt, halves
 from amin.demo.serve_one import ServeJob
-from amin.engine.vllm.config import STOCK
 from amin.errors import AminError, ConfigError
-from amin.policy.catalog import get_policy
 from amin.record import RunResult
-from amin.report.page import render_page
+from amin.report import require_report
 from amin.report.results import read_result
 from amin.report.table import as_csv, as_markdown, as_table
 
-SCHEDULERS = ("vllm-fcfs", "vllm-priority", "amax", "amin-static", "amin-dynamic")
-BOUND_QUANTILE = 0.05
+BOUND_QUANTILE = 0.25
+"""Of a dozen replies: the third shortest. A smaller one would be the shortest, by chance."""
 
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """What is served. The default rate is far above what two cores can serve."""
+    """What the demo may take, and how hard it presses: `load` is a multiple of capacity."""
 
-    num_requests: int = 64
-    requests_per_second: float = 8.0
+    minutes: float = 8.0
+    load: float = 2.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_requests < 1:
-            raise ConfigError(f"num_requests: got {self.num_requests}, allowed: >= 1")
-        if not self.requests_per_second > 0:
-            raise ConfigError(f"rate: got {self.requests_per_second}, allowed: > 0 per second")
+        for name in ("minutes", "load"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: > 0")
 
 
 @dataclass(frozen=True)
-class ClassTable:
-    """Reply lengths by kind: the file that the class predictor reads, and ranks for priorities."""
+class Measured:
+    """(lower, upper) bounds of the reply length by kind of prompt, and the machine's speed."""
 
-    path: Path
-    priorities: dict[str, int]
+    bounds: dict[str, tuple[int, int]]
+    speed: Speed
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """The kinds ranked by their lower bound: what vLLM's priority scheduling is told."""
+        ranked = sorted(self.bounds, key=self.bounds.__getitem__)
+        return {kind: rank for rank, kind in enumerate(ranked)}
 
 
-Advance = Callable[[], None]
+def run_demo(config: DemoConfig, out: Path, names: Sequence[str] = ()) -> list[RunResult]:
+    """Serve, print the tables, write page, table and records below `out`; returns the results.
 
-
-def run_demo(
-    config: DemoConfig, out: Path, schedulers: Sequence[str] = SCHEDULERS
-) -> list[RunResult]:
-    """Serve, print the table, write page, table and records below `out`; returns the results."""
-    for name in schedulers:
-        if name not in STOCK:
-            get_policy(name)
+    The last result is the baseline's second run.
+    """
+    chosen = contenders(names)
+    budget = Budget(config.minutes)
+    require_report()
     console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    with progress(console) as track:
+        first = first_look(chosen, track)
+    console.print(f"\nFirst look, no model yet: {WHAT}", highlight=False)
+    console.print(as_table(first))
     # Fetched before any progress bar: it prints lines of its own.
     model = smollm2()
-    prompts = served_prompts(config)
-    results: list[RunResult] = []
-    columns = (
-        TextColumn("{task.description:28}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-
-        def tracked(what: str, total: int) -> Advance:
-            task = progress.add_task(what, total=total)
-            return lambda: progress.advance(task)
-
-        measured, _ = halves()
-        table = class_table(model, tracked("measuring reply lengths", len(measured)))
-        for scheduler in schedulers:
-            advance = tracked(f"serving with {scheduler}", len(prompts))
-            results.append(serve_with(scheduler, config, prompts, model, table, advance))
+    with progress(console) as track:
+        measured = measure(model, track)
+        plan = budget.plan(measured.speed, len(chosen) + 1, config.load)
+        console.print(_in_words(plan, measured.speed, config), highlight=False)
+        prompts = served_prompts(plan.num_requests, config.seed)
+        results = [
+            serve_with(contender, plan, prompts, model, measured, config.seed, track)
+            for contender in [*chosen, replace(BASELINE, name=f"{BASELINE.name} again")]
+        ]
     console.print(as_table(results))
-    _write(results, config, out)
-    console.print(f"page: {out / 'index.html'}")
+    _write(results, chosen, plan, measured, config, out)
+    console.print(f"page: {out / 'index.html'}", soft_wrap=True)
     return results
 
 
-def served_prompts(config: DemoConfig) -> list[Prompt]:
+def served_prompts(number: int, seed: int) -> list[Prompt]:
     """The prompts to serve, in an order drawn from the seed; they repeat beyond one round."""
     _, prompts = halves()
-    rng = np.random.default_rng(config.seed)
+    rng = np.random.default_rng(seed)
     order: list[int] = []
-    while len(order) < config.num_requests:
+    while len(order) < number:
         order += rng.permutation(len(prompts)).tolist()
-    return [prompts[i] for i in order[: config.num_requests]]
+    return [prompts[i] for i in order[:number]]
 
 
-def class_table(model: Path, advance: Advance) -> ClassTable:
-    """Measure reply lengths on the other half of the prompts; kept beside the model for next time.
-
-    Lower bounds are the 5 % quantile of a kind's replies, priorities the rank of its mean.
-    """
+def measure(model: Path, track: Track) -> Measured:
+    """Serve the other half of the prompts under ample memory."""
     prompts, _ = halves()
-    text = json.dumps([asdict(prompt) for prompt in prompts])
-    path = model.parent / f"reply-lengths-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-    if path.exists():
-        for _ in prompts:
-            advance()
-    else:
-        job = _job(prompts, model, scheduler="vllm-fcfs", num_gpu_blocks=1024, max_num_seqs=16)
-        result = _serve_in_process(job, advance)
-        lengths: dict[str, list[int]] = {}
-        for prompt, record in zip(prompts, result.records, strict=True):
-            lengths.setdefault(prompt.kind, []).append(record.num_output_tokens)
-        table = {
-            kind: {"lower": max(int(np.quantile(values, BOUND_QUANTILE)), 1)}
-            for kind, values in lengths.items()
-        }
-        means = {kind: float(np.mean(values)) for kind, values in lengths.items()}
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps({"classes": table, "means": means}))
-        draft.rename(path)
-    measured = json.loads(path.read_text())
-    ranked = sorted(measured["means"], key=measured["means"].__getitem__)
-    bounds = path.with_name(path.stem + "-bounds.json")
-    bounds.write_text(json.dumps({"classes": measured["classes"]}))
-    return ClassTable(bounds, {kind: rank for rank, kind in enumerate(ranked)})
+    job = _job(prompts, model, name="measuring", scheduler="vllm-fcfs", num_gpu_blocks=1024)
+    start = time.monotonic()
+    result = _serve_in_process(job, track("measuring lengths and speed", len(prompts)))
+    lengths: dict[str, list[int]] = {}
+    for prompt, record in zip(prompts, result.records, strict=True):
+        lengths.setdefault(prompt.kind, []).append(record.num_output_tokens)
+    bounds = {
+        kind: (max(int(np.quantile(values, BOUND_QUANTILE)), 1), max(values))
+        for kind, values in sorted(lengths.items())
+    }
+    return Measured(bounds, Speed.of(result, time.monotonic() - start))
 
 
 def serve_with(
-    scheduler: str,
-    config: DemoConfig,
+    contender: Contender,
+    plan: Plan,
     prompts: Sequence[Prompt],
     model: Path,
-    table: ClassTable,
-    advance: Advance,
+    measured: Measured,
+    seed: int,
+    track: Track,
 ) -> RunResult:
-    """Serve the prompts with one scheduler in a fresh process."""
-    job = _job(
-        prompts,
-        model,
-        scheduler=scheduler,
-        class_table=str(table.path),
-        priorities=table.priorities,
-        requests_per_second=config.requests_per_second,
-        seed=config.seed,
-    )
-    return _serve_in_process(job, advance)
+    """Serve the prompts with one contender in a fresh process."""
+    with tempfile.TemporaryDirectory() as directory:
+        table = Path(directory, "classes.json")
+        bounds = measured.bounds.items()
+        classes = {kind: {"lower": low, "upper": high} for kind, (low, high) in bounds}
+        table.write_text(json.dumps({"classes": classes}))
+        job = _job(
+            prompts,
+            model,
+            name=contender.name,
+            scheduler=contender.scheduler,
+            watermark=contender.watermark,
+            class_table=str(table),
+            priorities=measured.priorities,
+            requests_per_second=plan.requests_per_second,
+            seed=seed,
+        )
+        return _serve_in_process(job, track(f"serving: {contender.name}", len(prompts)))
 
 
 def _job(prompts: Sequence[Prompt], model: Path, **settings: object) -> dict[str, object]:
@@ -183,21 +177,45 @@ def _serve_in_process(job: dict[str, object], advance: Advance) -> RunResult:
                     advance()
         if process.wait() != 0:
             tail = "\n".join(log.read_text().splitlines()[-15:])
-            raise AminError(f"serving with {complete.scheduler} failed:\n{tail}")
+            raise AminError(f"serving with {complete.name} failed:\n{tail}")
         return read_result(out)
 
 
-def _write(results: Sequence[RunResult], config: DemoConfig, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+def _in_words(plan: Plan, speed: Speed, config: DemoConfig) -> str:
+    return (
+        f"This machine makes {speed.output_tokens_per_second:.0f} tokens/s, replies have "
+        f"{speed.mean_reply:.0f} on average: {plan.num_requests} prompts for each scheduler, "
+        f"{plan.requests_per_second:.2f}/s, {config.load:g} x capacity."
+    )
+
+
+def _write(
+    results: Sequence[RunResult],
+    chosen: Sequence[Contender],
+    plan: Plan,
+    measured: Measured,
+    config: DemoConfig,
+    out: Path,
+) -> None:
+    from amin.report.page import render_page
+
+    *runs, again = results
+    bounds = ", ".join(f"{kind} {low}-{high}" for kind, (low, high) in measured.bounds.items())
     how = {
         "model": "SmolLM2-135M-Instruct, bf16, on vLLM's CPU engine (real clock)",
-        "workload": f"{config.num_requests} of amin's own prompts, Poisson "
-        f"{config.requests_per_second:g}/s, seed {config.seed}, temperature 0.8, cap 512 tokens",
+        "workload": f"{plan.num_requests} of amin's own prompts, Poisson "
+        f"{plan.requests_per_second:.2f}/s = {config.load:g} x the capacity measured, "
+        f"seed {config.seed}, temperature 0.8, cap 512 tokens",
         "KV cache": f"{results[0].num_blocks} blocks of {results[0].block_size} tokens",
-        "predictions": "5 % quantile of reply length by kind of prompt, measured on other prompts",
-        "command": "make demo",
+        "predictions": "the same for all: reply length by kind of prompt, 25 % quantile to "
+        f"the longest on other prompts: {bounds}; vLLM's priority is the rank of the lower end",
+        "command": shlex.join(["amin", *sys.argv[1:]]),
     }
-    page = render_page(results, title="amin demo: one model, several schedulers", how=how)
+    words = {contender.name: contender.summary for contender in chosen}
+    page = render_page(
+        runs, title="amin demo: one model, several schedulers", how=how, words=words, again=again
+    )
+    out.mkdir(parents=True, exist_ok=True)
     (out / "index.html").write_text(page, encoding="utf-8")
     (out / "table.md").write_text(as_markdown(results), encoding="utf-8")
     (out / "table.csv").write_text(as_csv(results), encoding="utf-8")

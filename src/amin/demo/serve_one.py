@@ -36,14 +36,17 @@ ENVIRONMENT = {
 class ServeJob:
     """What one process is to serve. `scheduler` is a stock name or a policy of amin's.
 
-    `prompts` are (id, kind, text); `priorities` and the table at `class_table` go by kind.
+    `name` is what results call it; `prompts` are (id, kind, text); `priorities` and the table at
+    `class_table` go by kind.
     `requests_per_second` 0 means that all arrive at once.
     """
 
     model: str
+    name: str
     scheduler: str
     prompts: list[tuple[str, str, str]]
     out: str
+    watermark: float = 0.0
     class_table: str | None = None
     priorities: dict[str, int] | None = None
     requests_per_second: float = 0.0
@@ -105,6 +108,7 @@ def _start_engine(job: ServeJob) -> tuple[Any, Any]:
             num_gpu_blocks_override=job.num_gpu_blocks,
             kv_cache_memory_bytes=1 << 28,
             enable_prefix_caching=False,
+            watermark=job.watermark,
             enforce_eager=True,
             distributed_executor_backend="uni",
             seed=job.seed,
@@ -158,10 +162,11 @@ def _result(job: ServeJob, scheduler: Any, observer: Any, arrivals: list[float])
         record.arrival_time = arrivals[index]
         records.append(record)
     return RunResult(
-        policy=job.scheduler,
+        policy=job.name,
         engine="vllm",
         seed=job.seed,
-        num_blocks=scheduler.kv_cache_manager.block_pool.num_gpu_blocks - 1,
+        # One block is vLLM's null block.
+        num_blocks=job.num_gpu_blocks - 1,
         block_size=job.block_size,
         records=records,
         samples=observer.samples,

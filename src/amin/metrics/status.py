@@ -1,6 +1,6 @@
 """How requests ended, and which of them count.
 
-Latency, throughput, goodput and coverage count finished requests only: the others have no end to
+Latency, throughput and coverage count finished requests only: the others have no end to
 measure. A policy can thus look fast by finishing less, so read every number next to
 `num_finished`. What was wasted is counted for all requests (see `amin.metrics.waste`).
 """

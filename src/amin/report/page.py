@@ -22,11 +22,20 @@ from amin.report.memory_figure import memory_figure
 from amin.report.timeline_figure import MAX_BARS, timeline_figure
 
 
-def render_page(results: Sequence[RunResult], *, title: str, how: Mapping[str, str]) -> str:
+def render_page(
+    results: Sequence[RunResult],
+    *,
+    title: str,
+    how: Mapping[str, str],
+    words: Mapping[str, str] | None = None,
+    again: RunResult | None = None,
+) -> str:
     """The page as HTML text.
 
-    The first of `results` is the baseline of all ratios. `how` says how the runs were made, such
-    as engine, model, seed and command, and is shown as it is. Raises `ConfigError` without runs.
+    The first of `results` is the baseline of all ratios; `again` is a second run of it, which shows
+    what the noise of the machine is. `how` says how the runs were made, such as engine, model, seed
+    and command, and `words` what each policy does, by its name; both are shown as they are. Raises
+    `ConfigError` without runs.
     """
     if not results:
         raise ConfigError("results: got none, allowed: one run or more, the baseline first")
@@ -37,7 +46,8 @@ def render_page(results: Sequence[RunResult], *, title: str, how: Mapping[str, s
         how=how,
         subject=_subject(results),
         provenance=provenances(results),
-        headline=headline(results),
+        headline=headline(results, again),
+        words=words or {},
         baseline=labels(results)[0],
         header=HEADER,
         rows=table_rows(results),

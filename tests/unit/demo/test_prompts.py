@@ -1,7 +1,7 @@
 from collections import Counter
 
 from amin.demo.prompts import halves, read_prompts
-from amin.demo.run import DemoConfig, served_prompts
+from amin.demo.run import served_prompts
 
 
 def test_a_hundred_or_more_prompts_of_eight_kinds_ship() -> None:
@@ -21,9 +21,9 @@ def test_no_prompt_is_both_measured_and_served() -> None:
 
 def test_what_is_served_follows_from_the_seed_alone() -> None:
     """Equal seeds give equal orders, other seeds other ones; beyond a round prompts repeat."""
-    first = served_prompts(DemoConfig(num_requests=100, seed=1))
-    assert first == served_prompts(DemoConfig(num_requests=100, seed=1))
-    assert first != served_prompts(DemoConfig(num_requests=100, seed=2))
+    first = served_prompts(100, seed=1)
+    assert first == served_prompts(100, seed=1)
+    assert first != served_prompts(100, seed=2)
     assert len(first) == 100
     assert len({prompt.id for prompt in first[:96]}) == 96
     assert {prompt.id for prompt in first} <= {prompt.id for prompt in halves()[1]}

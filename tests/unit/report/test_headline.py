@@ -79,3 +79,30 @@ def test_nothing_finished(make_result: MakeResult) -> None:
     """Without a finished request in the baseline, or any run, there is nothing to compare."""
     for runs in ([], [make_result(latencies=())], [make_result(latencies=()), make_result()]):
         assert headline(runs).finding.startswith("Nothing to compare")
+
+
+def test_a_difference_within_the_noise_is_no_win(make_result: MakeResult) -> None:
+    """The baseline differs from itself by 10 %: 5 % faster is not called faster, 20 % is."""
+    baseline, again = make_result("fcfs"), make_result("fcfs again", (2.2, 4.4))
+    said = headline([baseline, make_result("amin", (1.9, 3.8))], again)
+    assert said.finding.startswith("No policy differs much from fcfs")
+    assert "fcfs ran twice and differed from itself by 10% in mean e2e" in said.cautions[0]
+    said = headline([baseline, make_result("amin", (1.6, 3.2))], again)
+    assert said.finding.startswith("amin has the best mean e2e latency: 0.80x")
+
+
+def test_a_loss_within_the_noise_is_no_price(make_result: MakeResult) -> None:
+    """Column by column: a p99 of 1.05x counts where the baseline's own moved less."""
+    baseline = make_result("fcfs")
+    for latencies, is_told in (((2.0, 4.4), False), ((2.0, 4.1), True)):
+        said = headline(
+            [baseline, make_result("amin", (0.5, 4.2))], make_result("fcfs again", latencies)
+        )
+        assert ("p99 e2e latency" in said.details[0]) == is_told
+
+
+def test_one_run_on_a_real_clock_is_called_one_run(make_result: MakeResult) -> None:
+    """A simulated clock has no noise to speak of."""
+    for engine, num_cautions in (("vllm", 1), ("vllm-dry", 0)):
+        said = headline([make_result("fcfs", engine=engine), make_result("amin", engine=engine)])
+        assert sum("ran once" in caution for caution in said.cautions) == num_cautions

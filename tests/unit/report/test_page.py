@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -6,6 +8,7 @@ import pytest
 
 from amin.errors import ConfigError
 from amin.record import RunResult
+from amin.report import require_report
 from amin.report.page import render_page
 
 MakeResult = Callable[..., RunResult]
@@ -91,3 +94,32 @@ def test_no_runs_no_page() -> None:
     """A page needs a baseline."""
     with pytest.raises(ConfigError, match="results: got none"):
         render_page([], title="T", how={})
+
+
+def test_the_page_says_what_each_policy_does(make_result: MakeResult) -> None:
+    """One line for each name, escaped like everything from outside."""
+    words = {"fcfs": "first come, first served", "amin": HOSTILE}
+    page = _Page(render_page([make_result()], title="T", how={}, words=words))
+    assert "fcfsfirst come, first served" in page.text
+    assert HOSTILE in page.text
+    assert "script" not in page.tags
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_server_needs_no_package_of_the_page(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Who wants a page without its packages is told what to install, in one line."""
+    monkeypatch.setattr("amin.report.find_spec", lambda name: None if name == missing else object())
+    with pytest.raises(ConfigError, match=rf"needs {missing}; run: pip install 'amin\[report\]'"):
+        require_report()
+
+
+def test_serving_imports_none_of_them() -> None:
+    """Neither the scheduler's own modules nor the table of a terminal."""
+    code = (
+        "import sys, amin.engine.vllm.config, amin.engine.vllm.ledger, amin.report.table, amin.cli;"
+        "print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,55 @@
+"""Progress of long work: bars in a terminal, a line now and then anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[], None]
+Track = Callable[[str, int], Advance]
+"""``track(what, total)`` begins a piece of work; what it returns is called `total` times."""
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Track]:
+    """Show what is tracked within."""
+    if not console.is_terminal:
+        yield lambda what, total: _lines(console, what, total)
+        return
+    columns = (
+        TextColumn("{task.description:36}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+
+        def track(what: str, total: int) -> Advance:
+            task = bars.add_task(what, total=total)
+            return lambda: bars.advance(task)
+
+        yield track
+
+
+def _lines(console: Console, what: str, total: int) -> Advance:
+    start = last = time.monotonic()
+    done = 0
+    console.print(f"{what}: 0/{total}", highlight=False, soft_wrap=True)
+
+    def advance() -> None:
+        nonlocal done, last
+        done += 1
+        now = time.monotonic()
+        if done == total or now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            console.print(
+                f"{what}: {done}/{total} after {now - start:.0f} s", highlight=False, soft_wrap=True
+            )
+
+    return advance

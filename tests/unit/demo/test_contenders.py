@@ -1,0 +1,44 @@
+import pytest
+
+from amin.demo.budget import Speed
+from amin.demo.contenders import BASELINE, CONTENDERS, contenders
+from amin.demo.run import Measured
+from amin.errors import UnknownNameError
+from amin.policy.catalog import POLICIES
+
+
+def test_the_baseline_is_always_there_and_first() -> None:
+    """Whatever is chosen is compared with stock FCFS."""
+    assert contenders()[0] == BASELINE
+    assert list(contenders()) == list(CONTENDERS)
+    chosen = contenders(["amin-static", "vllm-priority-watermark"])
+    assert [c.name for c in chosen] == ["vllm-fcfs", "amin-static", "vllm-priority-watermark"]
+    assert contenders(["vllm-fcfs"]) == [BASELINE]
+
+
+def test_stock_vllm_is_shown_with_its_best_setting_too() -> None:
+    """FCFS and priority, each with and without headroom."""
+    stock = {(c.scheduler, c.watermark) for c in CONTENDERS if c.scheduler.startswith("vllm-")}
+    assert stock == {(s, w) for s in ("vllm-fcfs", "vllm-priority") for w in (0.0, 0.05)}
+
+
+def test_any_policy_may_take_part() -> None:
+    """Of the catalog, or somebody's own."""
+    (_, retract, own) = contenders(["retract", "amin.policy.amin:AMIN_STATIC"])
+    assert (retract.scheduler, retract.summary) == ("retract", POLICIES["retract"].summary)
+    assert own.scheduler == "amin.policy.amin:AMIN_STATIC"
+
+
+def test_an_unknown_name_lists_all_that_are_known() -> None:
+    """Stock vLLM among them."""
+    with pytest.raises(UnknownNameError, match="schedulers: unknown 'foo'") as caught:
+        contenders(["foo"])
+    for name in ("vllm-fcfs", "vllm-priority-watermark", "amin-static", "retract"):
+        assert name in str(caught.value)
+
+
+def test_all_are_told_the_same() -> None:
+    """vLLM's priorities put the kinds in the order of the bounds that A_min is given."""
+    bounds = {"story": (200, 400), "yes-no": (2, 9), "list": (40, 300)}
+    measured = Measured(bounds, Speed(1, 1, 1))
+    assert measured.priorities == {"yes-no": 0, "list": 1, "story": 2}
