@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -42,7 +43,7 @@ class Stepper:
     """A scheduler that is kept saturated: whatever ends is replaced by a new arrival."""
 
     def __init__(
-        self, scheduler: str | AminConfig, jobs: Sequence[Job], shape: dict[str, int]
+        self, scheduler: str | AminConfig, jobs: Sequence[Job], shape: dict[str, Any]
     ) -> None:
         from amin.engine.vllm.dry import DryConfig, DryEngine
 
@@ -91,9 +92,10 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
         path.write_text(json.dumps({"classes": classes}))
         ours = AminConfig(policy=policy, predictor=f"class:{path}", client_hints=True)
         max_num_seqs, *blocks = LIMITS[limit]
+        schedulers: tuple[str | AminConfig, ...] = ("vllm-priority", ours)
         pair = [
             Stepper(scheduler, jobs, {"max_num_seqs": max_num_seqs, "num_gpu_blocks": num_blocks})
-            for scheduler, num_blocks in zip(("vllm-priority", ours), blocks, strict=True)
+            for scheduler, num_blocks in zip(schedulers, blocks, strict=True)
         ]
     gc.collect()
     gc.freeze()  # as vLLM's engine does at start

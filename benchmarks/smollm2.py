@@ -1,7 +1,7 @@
 """A_min on a real model: SmolLM2-135M on vLLM's CPU engine against stock FCFS, real clock.
 
-The demo's prompts at twice the capacity; all serve the same prompts in turn, told the same, seed
-after seed. The figures are the medians of the ratios.
+The demo's prompts, at four times the capacity; all serve the same prompts in turn, told the same,
+seed after seed. The figures are the medians of the ratios.
 
     python -m benchmarks smollm2 [--seeds N] [--requests N] [--load X]
 """
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks smollm2", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=64)
-    parser.add_argument("--load", type=float, default=2.0, help="multiple of capacity")
+    parser.add_argument("--load", type=float, default=4.0, help="multiple of capacity")
     options = parser.parse_args(arguments)
     found = compare(range(1, options.seeds + 1), options.requests, options.load)
     print(

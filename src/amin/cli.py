@@ -138,7 +138,7 @@ def policies(name: str | None) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("results/demo"),
     show_default=True,
-    help="folder for the page, the table and the records",
+    help="folder for the page and the tables",
 )
 @click.option(
     "--minutes",
@@ -147,7 +147,7 @@ def policies(name: str | None) -> None:
     help="how long it may take: the machine's speed decides how many prompts are served",
 )
 @click.option(
-    "--load", default=2.0, show_default=True, help="arrival rate as a multiple of capacity"
+    "--load", default=4.0, show_default=True, help="arrival rate as a multiple of capacity"
 )
 @click.option("--seed", default=0, show_default=True, help="arrivals, sampling and ties")
 @click.option("--schedulers", default="", help="comma-separated [default: all of the demo]")

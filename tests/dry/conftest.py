@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.config import STOCK, AminConfig
 from amin.errors import UnsupportedEngineError
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
@@ -50,7 +50,7 @@ def make_engine(
     amin = {name: settings.pop(name) for name in of_amin & set(settings)}
     shape = {"num_gpu_blocks": 65, "block_size": 4, "max_model_len": 4096} | settings
     config = dry.DryConfig(step_time=dry.StepTime(seconds_per_step, 0.0), **shape)
-    if policy in dry.STOCK:
+    if policy in STOCK:
         return dry.DryEngine(config, policy)
     return dry.DryEngine(config, AminConfig(policy=policy, **({"forecast_floor": 1} | amin)))
 
@@ -113,7 +113,8 @@ class Stepper:
             if scheduled:
                 self._in_flight.append((output, self.engine.emitting(output)))
             if self._in_flight and (len(self._in_flight) >= self._depth or not scheduled):
-                self.engine.finish_step(*self._in_flight.pop(0), self.lengths)
+                output, emitting = self._in_flight.pop(0)
+                self.engine.finish_step(output, emitting, self.lengths)
         return scheduled
 
     def finish(self, max_steps: int = 20_000) -> None:

@@ -1,6 +1,7 @@
 """Forecast and victims against a count by hand, from vLLM's own requests, in thousands of steps."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ WAYS = {
     "async-chunks": {"max_num_batched_tokens": 64, "max_num_seqs": 48, "async_scheduling": True},
     "long-prefill": {"max_num_batched_tokens": 512, "long_prefill_token_threshold": 24},
 }
+SHARING = {"enable_prefix_caching": True}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,8 @@ def _held(request: Any) -> int:
 
 
 def _view(scheduler: Any, request: Any) -> RequestView:
-    return scheduler._ledger.view(request.request_id)._replace(num_output_tokens=_made(request))
+    view: RequestView = scheduler._ledger.view(request.request_id)
+    return view._replace(num_output_tokens=_made(request))
 
 
 def _peak(scheduler: Any, candidate: Any) -> int:
@@ -101,13 +104,25 @@ def test_every_forecast_is_what_a_count_by_hand_gives(
     assert num_peaks > 300
 
 
+@pytest.fixture(scope="session")
+def sharing_jobs(jobs: Sequence[Job]) -> Sequence[Job]:
+    """The same, every three of them behind a common prefix of four blocks."""
+    sharing = []
+    for i, one in enumerate(jobs):
+        prompt = (i // 3,) * 4 * BLOCK + (10_000 + i,) * one.request.num_prompt_tokens
+        request = replace(one.request, num_prompt_tokens=len(prompt), prompt_token_ids=prompt)
+        sharing.append(replace(one, request=request))
+    return sharing
+
+
 @pytest.mark.parametrize(
     "policy", ["amin-static", "amin-dynamic", "least-computed-first", "retract", "priority"]
 )
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("way", [*WAYS.values(), SHARING], ids=[*WAYS, "prefix-caching"])
 def test_whoever_leaves_is_the_policys_choice(
     engine_of: Callable[..., Any],
     jobs: Sequence[Job],
+    sharing_jobs: Sequence[Job],
     policy: str,
     way: dict[str, Any],
 ) -> None:
@@ -143,6 +158,6 @@ def test_whoever_leaves_is_the_policys_choice(
         preempt(request, *args, **kwargs)
 
     scheduler.schedule, scheduler._preempt_request = schedule_watched, preempt_watched
-    engine.run(jobs)
+    engine.run(sharing_jobs if way is SHARING else jobs)
     assert wrong == []
     assert num_preemptions > 20

@@ -130,8 +130,12 @@ def test_amin_does_not_depend_on_upper_bounds(
     @given(rows)
     def check(table: list[Row]) -> None:
         ended = []
-        for uppers in (lambda row: _wrong(row)[1], lambda row: 900):
-            jobs = _jobs(job, table, lambda row, uppers=uppers: (_wrong(row)[0], uppers(row)))
+        predictions: list[Callable[[Row], tuple[int, int]]] = [
+            _wrong,
+            lambda row: (_wrong(row)[0], 900),
+        ]
+        for predict in predictions:
+            jobs = _jobs(job, table, predict)
             engine = engine_of(policy, num_gpu_blocks=31, client_hints=True, **way)
             ended.append(_ended(engine.run(jobs)))
         assert ended[0] == ended[1]

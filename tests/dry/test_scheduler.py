@@ -1,6 +1,7 @@
 """How the scheduler is made, and when it refuses to be."""
 
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_vllm_without_what_we_need_is_refused(
 @pytest.mark.parametrize("version", ["0.31.9", "0.33.0", "1.0"])
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Outside the tested range the error names both versions."""
-    monkeypatch.setattr(versions.metadata, "version", lambda name: version)
+    monkeypatch.setattr(metadata, "version", lambda name: version)
     with pytest.raises(UnsupportedEngineError, match=f"{version} is installed; supported: "):
         versions.require_supported_version()
 
@@ -68,7 +69,7 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch, version: st
 @pytest.mark.parametrize("version", ["0.32.0", "0.32.1", "0.32.1rc1+cpu"])
 def test_the_tested_versions_are_accepted(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Patch releases and local builds of the range too."""
-    monkeypatch.setattr(versions.metadata, "version", lambda name: version)
+    monkeypatch.setattr(metadata, "version", lambda name: version)
     assert str(versions.require_supported_version()) == version
 
 
@@ -78,7 +79,7 @@ def test_the_tested_versions_are_accepted(monkeypatch: pytest.MonkeyPatch, versi
 def test_a_dry_engine_needs_a_shape(name: str, value: int) -> None:
     """Numbers below 1 are refused by name."""
     with pytest.raises(ConfigError, match=f"{name}: got {value}, allowed: >= 1"):
-        dry.DryConfig(**{name: value})
+        dry.DryConfig(**{name: value})  # type: ignore[arg-type]
 
 
 def test_a_dry_engine_knows_two_stock_schedulers() -> None:

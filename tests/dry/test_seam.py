@@ -119,8 +119,7 @@ def test_an_attribute_of_a_request_that_has_gone_is_named_at_start(
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             """Nothing of what vLLM does with the name that is missing."""
-            made = seam.Request(*args, **kwargs)
-            vars(self).update(vars(made))
+            self.__dict__.update(seam.Request(*args, **kwargs).__dict__)
 
     monkeypatch.setattr(relied_on, "Request", Changed)
     with pytest.raises(UnsupportedEngineError, match=rf"lacks .*Changed\.{name}"):

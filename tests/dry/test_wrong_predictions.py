@@ -136,7 +136,7 @@ class Faulty(Predictor):
 def hang() -> Iterator[Callable[[], None]]:
     """Waits for ever, which ends with the test."""
     released = threading.Event()
-    yield lambda: released.wait() and None
+    yield lambda: (released.wait(), None)[1]
     released.set()
 
 

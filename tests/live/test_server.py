@@ -208,8 +208,8 @@ def test_good_hints_are_accepted(server: LiveServer, good_text: str, hints: Json
 
 def test_hints_decide_whose_turn_it_is(server: LiveServer) -> None:
     """Of requests that wait, those with the smaller lower bound are served first."""
-    longer = [{"amin_lower": 150}, {"amin_class": "long"}]
-    shorter = [{"amin_lower": 2}, {"amin_class": "short"}]
+    longer: list[Json] = [{"amin_lower": 150}, {"amin_class": "long"}]
+    shorter: list[Json] = [{"amin_lower": 2}, {"amin_class": "short"}]
     hints = [*longer, *shorter] * 2
     # Two of these prompts do not fit into the cache: they are served one after the other.
     prompts = [[100 + index, *range(3, 503), *range(3, 503), *range(3, 203)] for index in range(10)]

@@ -31,7 +31,7 @@ def package(tmp_path: Path) -> Path:
     return Path(shutil.copytree(source, tmp_path / "site" / "amin", ignore=ignored))
 
 
-def _run(package: Path, prefix: tuple[str, ...] = (), **environment: str) -> str:
+def _run(package: Path, *prefix: str, **environment: str) -> str:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG", "AMIN"))}
     done = subprocess.run(
         [*prefix, sys.executable, "-B", "-c", SCRIPT],
@@ -104,14 +104,14 @@ def test_it_starts_where_nothing_can_be_written(package: Path, tmp_path: Path) -
     scratch.chmod(0o1777)
     prefix = _as_nobody()
     try:
-        assert _run(package, prefix, HOME="/nonexistent", TMPDIR=str(scratch)) == ANSWER
+        assert _run(package, *prefix, HOME="/nonexistent", TMPDIR=str(scratch)) == ANSWER
         assert _kernels(scratch)
         # A temporary folder that somebody else prepared is left alone: compiled for this process.
         for kept in scratch.iterdir():
             shutil.rmtree(kept)
             kept.mkdir()
             kept.chmod(0o777)
-        assert _run(package, prefix, HOME="/nonexistent", TMPDIR=str(scratch)) == ANSWER
+        assert _run(package, *prefix, HOME="/nonexistent", TMPDIR=str(scratch)) == ANSWER
         assert not _kernels(scratch)
     finally:
         for folder in (package, *package.rglob("*/")):

