@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from vllm.config import VllmConfig
 
 from amin.request import RequestView
 from amin.workload.interface import Job
@@ -22,6 +23,8 @@ WAYS = {
     "long-prefill": {"max_num_batched_tokens": 512, "long_prefill_token_threshold": 24},
 }
 SHARING = {"enable_prefix_caching": True}
+HYBRID = {"kv_cache_groups": (("full", 0), ("sliding", 48))}
+LOOKAHEAD = {"num_lookahead_tokens": 20}
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,11 @@ def jobs() -> Sequence[Job]:
 
 
 def _engine(engine_of: Callable[..., Any], policy: str, way: dict[str, Any]) -> Any:
+    if "num_lookahead_tokens" in way:
+        # Of speculative decoding only the slots; a setting of VllmConfig, not of the dry engine.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(VllmConfig, "num_lookahead_tokens", way["num_lookahead_tokens"])
+            return _engine(engine_of, policy, {k: v for k, v in way.items() if k not in LOOKAHEAD})
     shape = {"num_gpu_blocks": 257, "block_size": BLOCK, "seconds_per_step": 0.03}
     return engine_of(policy, **(shape | {"predictor": "constant:40"} | way))
 
@@ -64,7 +72,8 @@ def _peak(scheduler: Any, candidate: Any) -> int:
             delay = -(-ahead // (config.max_num_batched_tokens - len(scheduler.running))) - 1
             if config.long_prefill_token_threshold:
                 delay += -(-left // config.long_prefill_token_threshold) - 1
-        rows.append((_held(request), max(steps + late, FLOOR) + delay))
+        held = _held(request) + scheduler.num_lookahead_tokens
+        rows.append((held, max(steps + late, FLOOR) + delay))
     return max(
         sum(-(-(held + k - 1) // BLOCK) for held, steps in rows if steps >= k)
         for k in range(1, max(steps for _, steps in rows) + 1)
@@ -72,7 +81,7 @@ def _peak(scheduler: Any, candidate: Any) -> int:
 
 
 @pytest.mark.parametrize("policy", ["amin-static", "amin-dynamic", "amax"])
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("way", [*WAYS.values(), LOOKAHEAD], ids=[*WAYS, "lookahead"])
 def test_every_forecast_is_what_a_count_by_hand_gives(
     engine_of: Callable[..., Any],
     jobs: Sequence[Job],
@@ -118,7 +127,11 @@ def sharing_jobs(jobs: Sequence[Job]) -> Sequence[Job]:
 @pytest.mark.parametrize(
     "policy", ["amin-static", "amin-dynamic", "least-computed-first", "retract", "priority"]
 )
-@pytest.mark.parametrize("way", [*WAYS.values(), SHARING], ids=[*WAYS, "prefix-caching"])
+@pytest.mark.parametrize(
+    "way",
+    [*WAYS.values(), SHARING, HYBRID, LOOKAHEAD],
+    ids=[*WAYS, "prefix-caching", "hybrid", "lookahead"],
+)
 def test_whoever_leaves_is_the_policys_choice(
     engine_of: Callable[..., Any],
     jobs: Sequence[Job],
