@@ -39,7 +39,8 @@ def _engine(engine_of: Callable[..., Any], policy: str, way: dict[str, Any]) -> 
         # Of speculative decoding only the slots; a setting of VllmConfig, not of the dry engine.
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(VllmConfig, "num_lookahead_tokens", way["num_lookahead_tokens"])
-            return _engine(engine_of, policy, {k: v for k, v in way.items() if k not in LOOKAHEAD})
+            rest = {name: value for name, value in way.items() if name not in LOOKAHEAD}
+            return _engine(engine_of, policy, rest)
     shape = {"num_gpu_blocks": 257, "block_size": BLOCK, "seconds_per_step": 0.03}
     return engine_of(policy, **(shape | {"predictor": "constant:40"} | way))
 
@@ -62,7 +63,8 @@ def _view(scheduler: Any, request: Any) -> RequestView:
 def _peak(scheduler: Any, candidate: Any) -> int:
     """Blocks in use at each future step, summed request by request; the most of them."""
     late = int(type(scheduler).__name__ == "AminAsyncScheduler")
-    config, rows, ahead = scheduler.scheduler_config, [], 0
+    config, ahead = scheduler.scheduler_config, 0
+    rows: list[tuple[int, int]] = []
     for request in [*scheduler.running, candidate]:
         steps = scheduler.amin_policy.forecast(_view(scheduler, request))
         left, delay = _held(request) - request.num_computed_tokens, 0
@@ -74,10 +76,11 @@ def _peak(scheduler: Any, candidate: Any) -> int:
                 delay += -(-left // config.long_prefill_token_threshold) - 1
         held = _held(request) + scheduler.num_lookahead_tokens
         rows.append((held, max(steps + late, FLOOR) + delay))
-    return max(
+    usage = (
         sum(-(-(held + k - 1) // BLOCK) for held, steps in rows if steps >= k)
         for k in range(1, max(steps for _, steps in rows) + 1)
     )
+    return max(usage)
 
 
 @pytest.mark.parametrize("policy", ["amin-static", "amin-dynamic", "amax"])

@@ -1,8 +1,13 @@
-"""Predictors as one should not write them, named as ``tests.live.broken_predictors:Raises``."""
+"""Predictors as one should not write them, named as ``tests.live.broken_predictors:Raises``.
+
+And one that takes long to make, which must not be made in every process that reads the settings.
+"""
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from amin.predictor.interface import Predictor
@@ -55,3 +60,18 @@ class CannotLearn(Predictor):
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """Raise."""
         raise MemoryError("full")
+
+
+class Costly(Predictor):
+    """Notes in the file of AMIN_TEST_MADE that it was made."""
+
+    name = "costly"
+    is_instant = True
+
+    def __init__(self) -> None:
+        with Path(os.environ["AMIN_TEST_MADE"]).open("a") as file:
+            file.write("made\n")
+
+    def predict(self, request: Request) -> LengthEstimate:
+        """The whole range."""
+        return LengthEstimate(1, request.max_tokens)

@@ -22,6 +22,7 @@ class Prompt:
     ignore_eos: bool = True
     priority: int = 0
     hints: Json = field(default_factory=dict)
+    regex: str | None = None
 
 
 def make_prompts(number: int) -> list[Prompt]:
@@ -70,12 +71,15 @@ class LiveEngine:
     def add(self, name: str, prompt: Prompt) -> str:
         """Submit; returns the id under which the scheduler knows the request."""
         from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
 
+        constraint = StructuredOutputsParams(regex=prompt.regex) if prompt.regex else None
         params = SamplingParams(
             temperature=0.0,
             max_tokens=prompt.max_tokens,
             ignore_eos=prompt.ignore_eos,
             extra_args=prompt.hints or None,
+            structured_outputs=constraint,
         )
         known = set(self.scheduler.requests)
         tokens: Any = {"prompt_token_ids": prompt.tokens}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import openai
 import pytest
@@ -310,12 +311,17 @@ def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json
 # --- the end -------------------------------------------------------------------------------------
 
 
-def test_sigterm(start_server: StartServer) -> None:
-    """SIGTERM ends the server with a request in mid-stream, and its engine and worker with it."""
+def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
+    """SIGTERM ends the server with a request in mid-stream, and its engine and worker with it.
+
+    Its predictor was made once, though several processes read the settings.
+    """
     import psutil  # comes with vLLM
 
-    server = start_server(AMIN_SERVE)
+    costly = ("--predictor", "tests.live.broken_predictors:Costly")
+    server = start_server(AMIN_SERVE, *costly, AMIN_TEST_MADE=str(tmp_path / "made"))
     server.wait_until_ready()
+    assert (tmp_path / "made").read_text() == "made\n"
     processes = psutil.Process(server.process.pid).children(recursive=True)
     assert any("EngineCore" in process.name() for process in processes)
     with server.stream("/v1/completions", **GOOD | {"max_tokens": 480}) as chunks:
