@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from amin.errors import PolicyError
 from amin.jit import njit
@@ -58,14 +59,13 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
 
 def _over_table(rule: Rule) -> TableRule:
     scalar: Any = njit(rule)
+    num_columns = len(RequestView._fields)
 
     @njit
     def kernel(table: Table, slots: Slots) -> npt.NDArray[np.int64]:
         out = np.empty(slots.size, np.int64)
         for i in range(slots.size):
-            t = table[slots[i]]
-            view = RequestView(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10])
-            out[i] = scalar(view)
+            out[i] = scalar(RequestView(*to_fixed_tuple(table[slots[i]], num_columns)))
         return out
 
     return kernel  # type: ignore[no-any-return]
