@@ -32,7 +32,7 @@ test: $(INSTALLED) ## run the tests
 bench: $(INSTALLED) ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
-mutation: $(INSTALLED) ## break the code on purpose: do the tests notice? (ARGS='--sample 50')
+mutation: $(INSTALLED) ## break the code on purpose: do the tests notice? (ARGS='--sample 20')
 	@$(BIN)/pip install -qq --editable '.[mutation]'
 	$(BIN)/python scripts/mutation.py $(ARGS)
 

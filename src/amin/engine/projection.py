@@ -40,7 +40,8 @@ class Projection:
         self.peak_with(1, 1, 0)
         num_blocks(self._rows[0], block_size)
         num_blocks_asked(self._rows[0], self._rows[0], block_size, 0, 1, 1)
-        steps_to_compute(self._rows[0], 0, 1, 1, 1)
+        each_steps_to_compute(self._rows[0], 1, 1, 1)
+        steps_to_compute(1, 0, 1, 1, 1)
 
     def __len__(self) -> int:
         """How many requests run, the candidate not among them."""
@@ -103,23 +104,30 @@ def num_blocks_asked(
 
 
 @cached_njit
-def steps_to_compute(
-    left: Ints, ahead: int, num_running: int, token_budget: int, chunk: int
-) -> Ints:
-    """Steps beyond this one until each prompt is computed, at most; 0 for requests that decode.
+def steps_to_compute(left: int, ahead: int, num_running: int, token_budget: int, chunk: int) -> int:
+    """Steps beyond this one until a prompt is computed, at most.
 
-    `left` has the tokens that each request has yet to compute, in the order of service; 1 is a
-    decoding one's next token. `ahead` tokens of prompts that are not among these come before, and
-    each of `num_running` requests takes a token of each batch at most beside.
+    `left` of its tokens are yet to be computed; 1 is the next token of a request that decodes,
+    which takes no step more. `ahead` tokens of other prompts come before, and each of `num_running`
+    requests takes a token of each batch at most beside.
     """
-    share = max(token_budget - num_running, 1)
+    if left <= 1:
+        return 0
+    steps = (ahead + left - 1) // max(token_budget - num_running, 1)
+    if chunk < token_budget:
+        steps += (left - 1) // chunk
+    return steps
+
+
+@cached_njit
+def each_steps_to_compute(left: Ints, num_running: int, token_budget: int, chunk: int) -> Ints:
+    """`steps_to_compute` of each request, in the order of service."""
     steps = np.zeros(left.size, np.int64)
+    ahead = 0
     for i in range(left.size):
+        steps[i] = steps_to_compute(left[i], ahead, num_running, token_budget, chunk)
         if left[i] > 1:
             ahead += left[i]
-            steps[i] = (ahead - 1) // share
-            if chunk < token_budget:
-                steps[i] += (left[i] - 1) // chunk
     return steps
 
 

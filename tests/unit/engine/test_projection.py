@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.projection import Projection, num_blocks_asked
+from amin.engine.projection import (
+    Projection,
+    each_steps_to_compute,
+    num_blocks_asked,
+    steps_to_compute,
+)
 
 Row = tuple[int, int, int]
 """(held, remaining, fixed), as Projection takes them."""
@@ -135,3 +140,38 @@ def test_blocks_asked_follow_the_batch(
     columns = np.array(requests, np.int64).reshape(-1, 2).T.copy()
     got = num_blocks_asked(columns[0], columns[1], block_size, lookahead, budget, chunk)
     assert got == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    st.integers(9, 40),
+    st.integers(1, 50),
+)
+def test_prompts_are_computed_by_the_step_that_is_said(
+    left: list[int], budget: int, chunk: int
+) -> None:
+    """Served in order, a token for everybody who decodes first: nobody takes longer, in any batch.
+
+    And where one prompt runs alone in whole batches, it takes just as long.
+    """
+    said = each_steps_to_compute(np.array(left, np.int64), len(left), budget, chunk).tolist()
+    rest, step = list(left), 0
+    while any(tokens > 0 for tokens in rest):
+        room = budget - sum(
+            tokens <= 0 or first == 1 for tokens, first in zip(rest, left, strict=True)
+        )
+        for i, first in enumerate(left):
+            if first == 1:
+                rest[i] = 0
+            elif rest[i] > 0:
+                taken = min(rest[i], room, chunk)
+                room -= taken
+                rest[i] -= taken
+                if rest[i] == 0:
+                    assert step <= said[i]
+        step += 1
+    assert [steps for steps, first in zip(said, left, strict=True) if first == 1] == [
+        0
+    ] * left.count(1)
+    assert steps_to_compute(left[0], 0, 0, budget, budget) == (left[0] - 1) // budget

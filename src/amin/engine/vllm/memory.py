@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.projection import Projection, num_blocks, num_blocks_asked, steps_to_compute
+from amin.engine.projection import (
+    Projection,
+    each_steps_to_compute,
+    num_blocks,
+    num_blocks_asked,
+    steps_to_compute,
+)
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT, Ledger
 from amin.policy.compiled import Slots, compile_policy
@@ -75,9 +81,10 @@ class Memory:
         held = request.num_tokens + self._lookahead
         view = self._ledger.view(request.request_id)
         steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
-        steps += self._steps_to_compute(np.array([request.num_tokens]), self._ahead).item()
-        fixed = cache.num_bounded_blocks(np.array([held + steps]), np.array([True]))
-        peak = self._projection.peak_with(held, steps, int(fixed[0]) - shared)
+        limits = len(running), *seam.step_limits(scheduler)
+        steps += steps_to_compute(request.num_tokens, self._ahead, *limits)
+        fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
+        peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
 
     def victims(self) -> list[int]:
@@ -123,30 +130,20 @@ class Memory:
         remaining = self._rules.forecast(ledger.table, slots) + self._steps_to_free
         left = self._tokens(slots) - ledger.table[slots, NUM_COMPUTED]
         self._ahead = int(left[left > 1].sum())
-        remaining = np.maximum(remaining, self._floor) + self._steps_to_compute(left, 0)
+        limits = len(slots), *seam.step_limits(self._scheduler)
+        remaining = np.maximum(remaining, self._floor) + each_steps_to_compute(left, *limits)
         shared = ledger.shared[slots]
         fixed = cache.num_bounded_blocks(held + remaining, left > 1)
         self._projection.reset(held, remaining, fixed - shared)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
-        explained = int((self._num_blocks(held) - shared).sum())
+        growing = num_blocks(held, cache.block_size) * cache.num_growing
+        bounded = cache.num_bounded_blocks(held, np.zeros_like(left, bool))
+        explained = int((growing + bounded - shared).sum())
         for num_tokens, num_held in seam.prompts_being_computed(self._scheduler):
-            whole = self._num_blocks(np.array([num_tokens + self._lookahead]))
-            explained += num_held - int(whole[0])
+            explained += num_held - cache.num_blocks_of(num_tokens + self._lookahead)
         self._unexplained = max(cache.num_blocks - free - explained, 0)
-
-    def _steps_to_compute(self, left: Slots, ahead: int) -> Slots:
-        num_running = len(seam.running(self._scheduler))
-        budget, chunk = seam.step_limits(self._scheduler)
-        steps: Slots = steps_to_compute(left, ahead, num_running, budget, chunk)
-        return steps
-
-    def _num_blocks(self, held: Slots) -> Slots:
-        """Blocks that requests of so many tokens hold once their prompt is computed."""
-        cache, is_computing = self._cache, np.zeros(len(held), bool)
-        blocks: Slots = num_blocks(held, cache.block_size) * cache.num_growing
-        return blocks + cache.num_bounded_blocks(held, is_computing)
 
     def _running_slots(self) -> Slots:
         """Rows of the running requests, brought up to date; read once a step unless some joined.

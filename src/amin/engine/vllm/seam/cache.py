@@ -84,12 +84,25 @@ class CacheShape:
     @cached_property
     def capacity_tokens(self) -> int:
         """Tokens of one request, its prompt computed in one step, that the cache could hold."""
-        most = bisect.bisect_right(range(UNBOUNDED), self.num_blocks, key=self._num_blocks_of)
+        most = bisect.bisect_right(
+            range(UNBOUNDED), self.num_blocks, key=lambda n: self.num_blocks_of(n, True)
+        )
         return max(most - 1, self.block_size)
 
-    def _num_blocks_of(self, num_tokens: int) -> int:
-        bounded = self.num_bounded_blocks(np.array([num_tokens]), np.array([True]))
-        return -(-num_tokens // self.block_size) * self.num_growing + int(bounded[0])
+    def num_blocks_of(self, num_tokens: int, is_computing: bool = False) -> int:
+        """Blocks of all groups that a request of this length holds."""
+        growing = -(-num_tokens // self.block_size) * self.num_growing
+        return growing + self.num_bounded_blocks_of(num_tokens, is_computing)
+
+    def num_bounded_blocks_of(self, num_tokens: int, is_computing: bool) -> int:
+        """Blocks of the bounded groups that a request of this length holds at most."""
+        return sum(
+            min(
+                -(-num_tokens // group.block_size),
+                group.computing if is_computing else group.decoding,
+            )
+            for group in self.bounded
+        )
 
     @cached_property
     def groups_by_block_size(self) -> list[tuple[int, int]]:
@@ -103,10 +116,7 @@ class CacheShape:
         return sum(number * (1 + num_lookahead_tokens // size) for size, number in by_size)
 
     def num_bounded_blocks(self, num_tokens: Ints, is_computing: Bools) -> Ints:
-        """Blocks of the bounded groups that requests of these lengths hold at most.
-
-        `is_computing` says whose prompt is still being computed.
-        """
+        """`num_bounded_blocks_of` each; `is_computing` says whose prompt is being computed."""
         held = np.zeros_like(num_tokens)
         for group in self.bounded:
             most = np.where(is_computing, group.computing, group.decoding)
