@@ -39,7 +39,7 @@ CONFIG = """
 module-path = "src/amin/{part}"
 timeout = 400
 excluded-modules = []
-test-command = "{python} -m pytest -x -q -p no:cacheprovider {tests}"
+test-command = "{python} -m pytest -x -q --timeout 40 -p no:cacheprovider {tests}"
 distributor.name = "local"
 """
 OPERATORS = {

@@ -31,3 +31,10 @@ def test_bounds_are_positive_integers(lower: object) -> None:
     """Anything else is refused, with the value in the message."""
     with pytest.raises(ConfigError, match=f"lower: got {lower!r}, allowed: an integer >= 1"):
         ConstantPredictor(lower)  # type: ignore[arg-type]
+
+
+def test_a_request_that_may_make_nothing_has_the_smallest_interval(
+    request_of: Callable[..., Request],
+) -> None:
+    """max_tokens of 0 is nothing to fail on: an interval starts at 1."""
+    assert ConstantPredictor(5).predict(request_of(0)) == LengthEstimate(1, 1)
