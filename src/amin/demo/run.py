@@ -208,7 +208,7 @@ def _write(
         "model": "SmolLM2-135M-Instruct, bf16, on vLLM's CPU engine (real clock)",
         "workload": f"{plan.num_requests} of amin's own prompts, Poisson "
         f"{plan.requests_per_second:.2f}/s = {config.load:g} x the capacity measured, "
-        f"seed {config.seed}, temperature 0.8, cap 256 tokens",
+        f"seed {config.seed}, temperature 0.8, cap 192 tokens",
         "KV cache": f"{results[0].num_blocks} blocks of {results[0].block_size} tokens",
         "predictions": "the same for all: reply length by kind of prompt, 25 % quantile to "
         f"the longest on other prompts: {bounds}; vLLM's priority is the rank of the lower end",

@@ -51,7 +51,7 @@ class ServeJob:
     priorities: dict[str, int] | None = None
     requests_per_second: float = 0.0
     seed: int = 0
-    max_tokens: int = 256
+    max_tokens: int = 192
     temperature: float = 0.8
     num_gpu_blocks: int = 48
     block_size: int = 32

@@ -38,10 +38,6 @@ class Projection:
         # Compile now, not in the first step under load.
         self.reset(*np.ones((3, 1), np.int64))
         self.peak_with(1, 1, 0)
-        num_blocks(self._rows[0], block_size)
-        num_blocks_asked(self._rows[0], self._rows[0], block_size, 0, 1, 1)
-        each_steps_to_compute(self._rows[0], 1, 1, 1)
-        steps_to_compute(1, 0, 1, 1, 1)
 
     def __len__(self) -> int:
         """How many requests run, the candidate not among them."""
@@ -75,60 +71,6 @@ class Projection:
     def _make_room(self) -> None:
         while self._len >= self._rows.shape[1]:
             self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
-
-
-@cached_njit
-def num_blocks(tokens: Ints, block_size: int) -> Ints:
-    """Blocks that hold so many tokens, elementwise."""
-    return (tokens + block_size - 1) // block_size
-
-
-@cached_njit
-def num_blocks_asked(
-    tokens: Ints, computed: Ints, block_size: int, lookahead: int, token_budget: int, chunk: int
-) -> int:
-    """Blocks that requests ask for in one step of a batch of at most `token_budget` tokens.
-
-    The budget is spent in the order given; a request computes what of its `tokens` is not yet
-    `computed`, at most `chunk` of them (chunked prefill), and gets `lookahead` slots beyond, which
-    it had beyond the computed ones already.
-    """
-    asked = 0
-    for i in range(tokens.size):
-        new = max(min(tokens[i] - computed[i], chunk, token_budget), 0)
-        token_budget -= new
-        if new:
-            after = (computed[i] + new + lookahead + block_size - 1) // block_size
-            asked += after - (computed[i] + lookahead + block_size - 1) // block_size
-    return asked
-
-
-@cached_njit
-def steps_to_compute(left: int, ahead: int, num_running: int, token_budget: int, chunk: int) -> int:
-    """Steps beyond this one until a prompt is computed, at most.
-
-    `left` of its tokens are yet to be computed; 1 is the next token of a request that decodes,
-    which takes no step more. `ahead` tokens of other prompts come before, and each of `num_running`
-    requests takes a token of each batch at most beside.
-    """
-    if left <= 1:
-        return 0
-    steps = (ahead + left - 1) // max(token_budget - num_running, 1)
-    if chunk < token_budget:
-        steps += (left - 1) // chunk
-    return steps
-
-
-@cached_njit
-def each_steps_to_compute(left: Ints, num_running: int, token_budget: int, chunk: int) -> Ints:
-    """`steps_to_compute` of each request, in the order of service."""
-    steps = np.zeros(left.size, np.int64)
-    ahead = 0
-    for i in range(left.size):
-        steps[i] = steps_to_compute(left[i], ahead, num_running, token_budget, chunk)
-        if left[i] > 1:
-            ahead += left[i]
-    return steps
 
 
 @cached_njit

@@ -3,12 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.projection import (
-    Projection,
-    each_steps_to_compute,
-    num_blocks_asked,
-    steps_to_compute,
-)
+from amin.engine.projection import Projection
 
 Row = tuple[int, int, int]
 """(held, remaining, fixed), as Projection takes them."""
@@ -115,63 +110,3 @@ def test_a_short_request_fits_before_a_long_one_grows() -> None:
 def test_a_shared_prefix_is_counted_once() -> None:
     """A negative `fixed` takes off the blocks that another request counts."""
     assert project([(16, 1, 0)], block_size=4).peak_with(16, 1, -3) == 5
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), max_size=10),
-    st.integers(1, 9),
-    st.integers(0, 80),
-    st.integers(1, 80),
-    st.integers(0, 12),
-)
-def test_blocks_asked_follow_the_batch(
-    requests: list[tuple[int, int]], block_size: int, budget: int, chunk: int, lookahead: int
-) -> None:
-    """Token by token: each takes what it lacks, its chunk or what is left of the batch."""
-    expected, left = 0, budget
-    for held, computed in requests:
-        taken = 0
-        while computed + taken < held and taken < chunk and left > 0:
-            # The next token opens a block if those before it fill theirs.
-            expected += (computed + lookahead + taken) % block_size == 0
-            taken += 1
-            left -= 1
-    columns = np.array(requests, np.int64).reshape(-1, 2).T.copy()
-    got = num_blocks_asked(columns[0], columns[1], block_size, lookahead, budget, chunk)
-    assert got == expected
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.integers(1, 60), min_size=1, max_size=8),
-    st.integers(9, 40),
-    st.integers(1, 50),
-)
-def test_prompts_are_computed_by_the_step_that_is_said(
-    left: list[int], budget: int, chunk: int
-) -> None:
-    """Served in order, a token for everybody who decodes first: nobody takes longer, in any batch.
-
-    And where one prompt runs alone in whole batches, it takes just as long.
-    """
-    said = each_steps_to_compute(np.array(left, np.int64), len(left), budget, chunk).tolist()
-    rest, step = list(left), 0
-    while any(tokens > 0 for tokens in rest):
-        room = budget - sum(
-            tokens <= 0 or first == 1 for tokens, first in zip(rest, left, strict=True)
-        )
-        for i, first in enumerate(left):
-            if first == 1:
-                rest[i] = 0
-            elif rest[i] > 0:
-                taken = min(rest[i], room, chunk)
-                room -= taken
-                rest[i] -= taken
-                if rest[i] == 0:
-                    assert step <= said[i]
-        step += 1
-    assert [steps for steps, first in zip(said, left, strict=True) if first == 1] == [
-        0
-    ] * left.count(1)
-    assert steps_to_compute(left[0], 0, 0, budget, budget) == (left[0] - 1) // budget

@@ -12,15 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from amin.engine.rows import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT
 from amin.jit import cached_njit
 from amin.policy.compiled import COLUMN, Slots, Table
 from amin.policy.interface import Policy
 from amin.request import LengthEstimate, Request, RequestView
 
-NUM_OUTPUT = COLUMN["num_output_tokens"]
-NUM_COMPUTED = COLUMN["num_computed_tokens"]
-NUM_PROMPT = COLUMN["num_prompt_tokens"]
-MAX_TOKENS = COLUMN["max_tokens"]
 LOWER = COLUMN["lower"]
 UPPER = COLUMN["upper"]
 BOUND = COLUMN["bound"]

@@ -10,15 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.projection import (
-    Projection,
-    each_steps_to_compute,
-    num_blocks,
-    num_blocks_asked,
-    steps_to_compute,
-)
+from amin.engine.projection import Projection
+from amin.engine.rows import look_ahead, num_blocks_asked, steps_to_compute
 from amin.engine.vllm import seam
-from amin.engine.vllm.ledger import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT, Ledger
+from amin.engine.vllm.ledger import Ledger
 from amin.policy.compiled import Slots, compile_policy
 from amin.policy.interface import Policy
 
@@ -43,15 +38,22 @@ class Memory:
         self._steps_to_free = int(isinstance(scheduler, seam.AsyncScheduler))
         self._rules = compile_policy(policy)
         self._projection = Projection(cache.block_size, cache.num_growing)
+        self._limits = seam.step_limits(scheduler)
         self._slots: Slots | None = None
         self._is_projected = False
         self._unexplained = 0
         # Tokens of prompts that are being computed, and of the latest candidate.
         self._ahead = self._candidate_tokens = 0
         self._candidate = ""
+        # Compile now, not in the first step under load.
+        none = np.zeros(0, np.int64)
+        self._look_ahead(none, none)
+        self._num_blocks_asked(none)
+        steps_to_compute(1, 0, 1, 1, 1)
 
     def begin_step(self) -> None:
         """Forget what was read for the last step."""
+        self._limits = seam.step_limits(self._scheduler)
         self._slots = None
         self._is_projected = False
 
@@ -81,8 +83,7 @@ class Memory:
         held = request.num_tokens + self._lookahead
         view = self._ledger.view(request.request_id)
         steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
-        limits = len(running), *seam.step_limits(scheduler)
-        steps += steps_to_compute(request.num_tokens, self._ahead, *limits)
+        steps += steps_to_compute(request.num_tokens, self._ahead, len(running), *self._limits)
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
@@ -115,35 +116,31 @@ class Memory:
 
     def _num_blocks_asked(self, slots: Slots) -> int:
         """Blocks that these requests, alone in the batch, take in this step."""
-        tokens, computed = self._tokens(slots), self._ledger.table[slots, NUM_COMPUTED]
-        budget, chunk = seam.step_limits(self._scheduler)
-        return sum(
-            num_groups * num_blocks_asked(tokens, computed, size, self._lookahead, budget, chunk)
-            for size, num_groups in self._cache.groups_by_block_size
-        )
+        sizes, table = self._cache.sizes, self._ledger.table
+        return int(num_blocks_asked(table, slots, sizes, self._lookahead, *self._limits))
 
     def _project_running(self, free: int) -> None:
         """Start the forecast of this step's admissions over."""
-        cache, ledger = self._cache, self._ledger
         slots = self._running_slots()
-        held = self._tokens(slots) + self._lookahead
-        remaining = self._rules.forecast(ledger.table, slots) + self._steps_to_free
-        left = self._tokens(slots) - ledger.table[slots, NUM_COMPUTED]
-        self._ahead = int(left[left > 1].sum())
-        limits = len(slots), *seam.step_limits(self._scheduler)
-        remaining = np.maximum(remaining, self._floor) + each_steps_to_compute(left, *limits)
-        shared = ledger.shared[slots]
-        fixed = cache.num_bounded_blocks(held + remaining, left > 1)
-        self._projection.reset(held, remaining, fixed - shared)
+        steps = self._rules.forecast(self._ledger.table, slots) + self._steps_to_free
+        rows, explained = self._look_ahead(slots, np.maximum(steps, self._floor))
+        self._projection.reset(*rows)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
-        growing = num_blocks(held, cache.block_size) * cache.num_growing
-        bounded = cache.num_bounded_blocks(held, np.zeros_like(left, bool))
-        explained = int((growing + bounded - shared).sum())
         for num_tokens, num_held in seam.prompts_being_computed(self._scheduler):
-            explained += num_held - cache.num_blocks_of(num_tokens + self._lookahead)
-        self._unexplained = max(cache.num_blocks - free - explained, 0)
+            explained += num_held - self._cache.num_blocks_of(num_tokens + self._lookahead)
+        self._unexplained = max(self._cache.num_blocks - free - explained, 0)
+
+    def _look_ahead(self, slots: Slots, steps: Slots) -> tuple[Slots, int]:
+        """(rows of the projection, blocks that the running requests' own count explains)."""
+        cache, ledger = self._cache, self._ledger
+        groups = cache.block_size, cache.num_growing, cache.bounded_rows
+        limits = self._lookahead, *self._limits
+        rows, explained, self._ahead = look_ahead(
+            ledger.table, slots, steps, ledger.shared, *groups, *limits
+        )
+        return rows, explained
 
     def _running_slots(self) -> Slots:
         """Rows of the running requests, brought up to date; read once a step unless some joined.
@@ -157,13 +154,3 @@ class Memory:
                 [r.amin_slot for r in running], [r.num_computed_tokens for r in running]
             )
         return self._slots
-
-    def _tokens(self, slots: Slots) -> Slots:
-        """Tokens in memory at the end of this step, once the prompt is computed.
-
-        The last token of a reply is never fed back, so it is never in memory.
-        """
-        table = self._ledger.table
-        output = np.minimum(table[slots, NUM_OUTPUT], table[slots, MAX_TOKENS] - 1)
-        tokens: Slots = table[slots, NUM_PROMPT] + output
-        return tokens

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,6 @@ from amin.engine.vllm.seam.names import FullAttentionSpec, Request
 from amin.engine.vllm.seam.step import num_lookahead_tokens
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 UNBOUNDED = 2**40
 """More tokens than any request has."""
@@ -105,23 +103,20 @@ class CacheShape:
         )
 
     @cached_property
-    def groups_by_block_size(self) -> list[tuple[int, int]]:
-        """(block size, groups that have it), bounded groups among them."""
+    def sizes(self) -> Ints:
+        """The block size of each group, bounded ones among them."""
         sizes = [self.block_size] * self.num_growing + [g.block_size for g in self.bounded]
-        return sorted(Counter(sizes).items())
+        return np.array(sizes, np.int64)
+
+    @cached_property
+    def bounded_rows(self) -> Ints:
+        """(block size, decoding, computing) of each bounded group."""
+        rows = [(g.block_size, g.decoding, g.computing) for g in self.bounded]
+        return np.array(rows, np.int64).reshape(-1, 3)
 
     def num_blocks_per_step(self, num_lookahead_tokens: int) -> int:
         """Blocks that a decoding request may ask for in one step at most."""
-        by_size = self.groups_by_block_size
-        return sum(number * (1 + num_lookahead_tokens // size) for size, number in by_size)
-
-    def num_bounded_blocks(self, num_tokens: Ints, is_computing: Bools) -> Ints:
-        """`num_bounded_blocks_of` each; `is_computing` says whose prompt is being computed."""
-        held = np.zeros_like(num_tokens)
-        for group in self.bounded:
-            most = np.where(is_computing, group.computing, group.decoding)
-            held += np.minimum(-(-num_tokens // group.block_size), most)
-        return held
+        return sum(1 + num_lookahead_tokens // int(size) for size in self.sizes)
 
 
 def num_free_blocks(scheduler: Any) -> int:
