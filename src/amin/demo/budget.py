@@ -18,7 +18,7 @@ FEWEST, MOST = 16, 192
 TIGHT_CACHE = 0.42
 """Share of the speed in full batches that is left where the demo's tight cache lets few run."""
 
-SPARE = 1.15
+SPARE = 1.3
 """A_max serves fewer at a time, and a run's last requests leave the batch half empty."""
 
 
