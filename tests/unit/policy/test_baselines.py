@@ -45,7 +45,7 @@ def test_least_computed_leaves(view: MakeView) -> None:
 def test_retract_fewest_output_leaves(view: MakeView) -> None:
     """Fewest output tokens first, even against a far longer prompt."""
     few = view(num_output_tokens=3, num_prompt_tokens=1)
-    many = view(num_output_tokens=4, num_prompt_tokens=10**6)
+    many = view(num_output_tokens=4, num_prompt_tokens=2**31 - 1)
     assert RETRACT.preemption_order(few) < RETRACT.preemption_order(many)
 
 
