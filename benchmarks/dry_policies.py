@@ -10,7 +10,6 @@ requests: mean over the seeds, smallest and largest in brackets.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from rich.progress import track
 
 from amin.engine.vllm.config import AminConfig
 from amin.metrics.summary import Summary, summarize
+from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.workload.lmsys_like import (
     NOMINAL_FLOORS,
     Replies,
@@ -90,10 +90,8 @@ def class_tables(measured: Replies, directory: Path) -> dict[str, str]:
     bounds = {"floors": NOMINAL_FLOORS, "5 % quantiles": measured.class_quantiles(0.05)}
     tables = {}
     for name, lowers in bounds.items():
-        path = directory / f"{name[0]}.json"
-        classes = {str(c): {"lower": lower} for c, lower in enumerate(lowers)}
-        path.write_text(json.dumps({"classes": classes}))
-        tables[name] = f"class:{path}"
+        classes = {str(c): ClassBounds(lower) for c, lower in enumerate(lowers)}
+        tables[name] = write_class_table(directory / f"{name[0]}.json", classes)
     return tables
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import tempfile
 import time
@@ -24,6 +23,7 @@ import numpy as np
 from rich.progress import track
 
 from amin.engine.vllm.config import AminConfig
+from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
 
@@ -87,10 +87,9 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
         class_priorities=True,
     )
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "classes.json")
-        classes = {str(c): {"lower": lower} for c, lower in enumerate(NOMINAL_FLOORS)}
-        path.write_text(json.dumps({"classes": classes}))
-        ours = AminConfig(policy=policy, predictor=f"class:{path}", client_hints=True)
+        classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}
+        predictor = write_class_table(Path(directory, "classes.json"), classes)
+        ours = AminConfig(policy=policy, predictor=predictor, client_hints=True)
         max_num_seqs, *blocks = LIMITS[limit]
         schedulers: tuple[str | AminConfig, ...] = ("vllm-priority", ours)
         pair = [

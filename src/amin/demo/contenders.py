@@ -36,8 +36,10 @@ CONTENDERS = (
     Contender("vllm-fcfs-watermark", "vllm-fcfs", _FCFS + _HEADROOM, WATERMARK),
     Contender("vllm-priority", "vllm-priority", _PRIORITY),
     Contender("vllm-priority-watermark", "vllm-priority", _PRIORITY + _HEADROOM, WATERMARK),
-    *(Contender(name, name, POLICIES[name].summary) for name in ("amax", "amin-static")),
-    Contender("amin-dynamic", "amin-dynamic", POLICIES["amin-dynamic"].summary),
+    *(
+        Contender(name, name, POLICIES[name].summary)
+        for name in ("amax", "amin-static", "amin-dynamic")
+    ),
 )
 BASELINE = CONTENDERS[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from amin.demo.contenders import Contender
 from amin.demo.progress import Track
 from amin.engine.vllm.config import STOCK, AminConfig
+from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.record import RunResult
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
 
@@ -40,14 +40,13 @@ def first_look(chosen: Sequence[Contender], track: Track) -> list[RunResult]:
     advance = track("first look, without a model", len(chosen))
     results = []
     with tempfile.TemporaryDirectory() as directory:
-        table = Path(directory, "classes.json")
         ends = zip(NOMINAL_FLOORS, replies.class_quantiles(0.95), strict=True)
-        classes = {str(c): {"lower": low, "upper": high} for c, (low, high) in enumerate(ends)}
-        table.write_text(json.dumps({"classes": classes}))
+        classes = {str(c): ClassBounds(low, high) for c, (low, high) in enumerate(ends)}
+        predictor = write_class_table(Path(directory, "classes.json"), classes)
         for contender in chosen:
             settings: str | AminConfig = contender.scheduler
             if contender.scheduler not in STOCK:
-                settings = AminConfig(contender.scheduler, f"class:{table}", client_hints=True)
+                settings = AminConfig(contender.scheduler, predictor, client_hints=True)
             engine = DryEngine(DryConfig(watermark=contender.watermark), settings)
             engine.name = contender.name
             results.append(engine.run(jobs))

@@ -29,6 +29,7 @@ from amin.demo.progress import Advance, Track, progress
 from amin.demo.prompts import Prompt, halves
 from amin.demo.serve_one import ServeJob
 from amin.errors import AminError, ConfigError
+from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.record import RunResult
 from amin.report import require_report
 from amin.report.results import read_result
@@ -138,17 +139,15 @@ def serve_with(
 ) -> RunResult:
     """Serve the prompts with one contender in a fresh process."""
     with tempfile.TemporaryDirectory() as directory:
-        table = Path(directory, "classes.json")
-        bounds = measured.bounds.items()
-        classes = {kind: {"lower": low, "upper": high} for kind, (low, high) in bounds}
-        table.write_text(json.dumps({"classes": classes}))
+        classes = {kind: ClassBounds(*ends) for kind, ends in measured.bounds.items()}
+        predictor = write_class_table(Path(directory, "classes.json"), classes)
         job = _job(
             prompts,
             model,
             name=contender.name,
             scheduler=contender.scheduler,
             watermark=contender.watermark,
-            class_table=str(table),
+            predictor=predictor,
             priorities=measured.priorities,
             requests_per_second=plan.requests_per_second,
             seed=seed,
@@ -208,7 +207,8 @@ def _write(
         "model": "SmolLM2-135M-Instruct, bf16, on vLLM's CPU engine (real clock)",
         "workload": f"{plan.num_requests} of amin's own prompts, Poisson "
         f"{plan.requests_per_second:.2f}/s = {config.load:g} x the capacity measured, "
-        f"seed {config.seed}, temperature 0.8, cap 192 tokens",
+        f"seed {config.seed}, temperature {ServeJob.temperature:g}, "
+        f"cap {ServeJob.max_tokens} tokens",
         "KV cache": f"{results[0].num_blocks} blocks of {results[0].block_size} tokens",
         "predictions": "the same for all: reply length by kind of prompt, 25 % quantile to "
         f"the longest on other prompts: {bounds}; vLLM's priority is the rank of the lower end",

@@ -36,8 +36,8 @@ ENVIRONMENT = {
 class ServeJob:
     """What one process is to serve. `scheduler` is a stock name or a policy of amin's.
 
-    `name` is what results call it; `prompts` are (id, kind, text); `priorities` and the table at
-    `class_table` go by kind.
+    `name` is what results call it; `prompts` are (id, kind, text); `priorities` and the
+    table that `predictor` names go by kind.
     `requests_per_second` 0 means that all arrive at once.
     """
 
@@ -47,7 +47,7 @@ class ServeJob:
     prompts: list[tuple[str, str, str]]
     out: str
     watermark: float = 0.0
-    class_table: str | None = None
+    predictor: str = AminConfig.predictor
     priorities: dict[str, int] | None = None
     requests_per_second: float = 0.0
     seed: int = 0
@@ -93,9 +93,8 @@ def _start_engine(job: ServeJob) -> tuple[Any, Any]:
     if job.scheduler == "vllm-priority":
         options = {"scheduling_policy": "priority"}
     elif job.scheduler not in STOCK:
-        predictor = f"class:{job.class_table}" if job.class_table else "constant:1"
         settings = AminConfig(
-            policy=job.scheduler, predictor=predictor, client_hints=True, seed=job.seed
+            policy=job.scheduler, predictor=job.predictor, client_hints=True, seed=job.seed
         )
         options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
         options["additional_config"] = {"amin": asdict(settings)}

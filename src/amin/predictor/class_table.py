@@ -76,6 +76,16 @@ class ClassTablePredictor(Predictor):
         return cls(classes, _read_bounds(f"{path}: default", table.get("default", {"lower": 1})))
 
 
+def write_class_table(path: Path, classes: Mapping[str, ClassBounds]) -> str:
+    """Write a table that `ClassTablePredictor` reads; returns its specification, class:PATH."""
+    rows = {
+        name: {"lower": row.lower} | ({} if row.upper is None else {"upper": row.upper})
+        for name, row in classes.items()
+    }
+    path.write_text(json.dumps({"classes": rows}), encoding="utf-8")
+    return f"class:{path}"
+
+
 def _read_bounds(where: str, row: Any) -> ClassBounds:
     if not isinstance(row, dict) or not {"lower"} <= set(row) <= {"lower", "upper"}:
         raise ConfigError(f'{where}: got {row!r}, allowed: {{"lower": N}} or with "upper"')

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from amin.errors import ConfigError
-from amin.predictor.class_table import ClassBounds, ClassTablePredictor
+from amin.predictor.catalog import get_predictor
+from amin.predictor.class_table import ClassBounds, ClassTablePredictor, write_class_table
 from amin.request import LengthEstimate, Request
 
 MakeRequest = Callable[..., Request]
@@ -127,3 +128,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             ClassTablePredictor.from_file(path)
         assert f"{path}: {why}" in str(caught.value)
+
+
+def test_a_table_that_was_written_is_read_back(tmp_path: Path) -> None:
+    """Bounds of both kinds, by the specification that writing answers."""
+    classes = {"essay": ClassBounds(40, 60), "list": ClassBounds(7)}
+    predictor = get_predictor(write_class_table(tmp_path / "t.json", classes))
+    for name, expected in (("essay", (40, 60)), ("list", (7, 100)), ("other", (1, 100))):
+        estimate = predictor.predict(Request("r", 5, 100, predicted_class=name))
+        assert (estimate.lower, estimate.upper) == expected

@@ -89,8 +89,7 @@ class Ledger:
         view = self.view(request_id)
         row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
         if row[NUM_PREEMPTIONS]:
-            view = self.view(request_id)
-            row[BOUND] = self._bounded(self._policy.learn(view), view)
+            self._learn(request_id)
 
     def close(self, request_id: str) -> None:
         """Drop the row of a request that ended."""
@@ -118,8 +117,7 @@ class Ledger:
         """The request is about to lose its memory: let the policy learn from what it made."""
         row = self.table[self._slots[request_id]]
         row[NUM_OUTPUT] = num_output_tokens
-        view = self.view(request_id)
-        row[BOUND] = self._bounded(self._policy.learn(view), view)
+        self._learn(request_id)
         row[NUM_PREEMPTIONS] += 1
 
     def running(self, slots: Sequence[int], num_computed_tokens: Sequence[int]) -> Slots:
@@ -132,6 +130,10 @@ class Ledger:
         computed = np.array(num_computed_tokens, np.int64)
         self._num_admissions = _update_running(self.table, array, computed, self._num_admissions)
         return array
+
+    def _learn(self, request_id: str) -> None:
+        view = self.view(request_id)
+        self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
 
     def _bounded(self, bound: int, view: RequestView) -> int:
         """A bound never falls, and never asks for more than the request or the cache allows."""
