@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from amin.engine.vllm.config import STOCK, AminConfig
+from amin.engine.step_time import StepTime
+from amin.engine.stock import STOCK
+from amin.engine.vllm.config import AminConfig
 from amin.errors import UnsupportedEngineError
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
@@ -49,7 +51,7 @@ def make_engine(
     of_amin = {field.name for field in fields(AminConfig)}
     amin = {name: settings.pop(name) for name in of_amin & set(settings)}
     shape = {"num_gpu_blocks": 65, "block_size": 4, "max_model_len": 4096} | settings
-    config = dry.DryConfig(step_time=dry.StepTime(seconds_per_step, 0.0), **shape)
+    config = dry.DryConfig(step_time=StepTime(seconds_per_step, 0.0), **shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy)
     return dry.DryEngine(config, AminConfig(policy=policy, **({"forecast_floor": 1} | amin)))

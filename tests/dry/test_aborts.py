@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amin.engine.vllm import seam
-from amin.policy.catalog import POLICIES
+from amin.policy.catalog import SERVABLE
 from amin.workload.interface import Job
 
 pytestmark = pytest.mark.dry
@@ -76,7 +76,7 @@ def test_an_id_can_come_back(stepper: MakeStepper, job: MakeJob) -> None:
     run.assert_nothing_leaked()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SERVABLE)
 @pytest.mark.parametrize("is_async", [False, True])
 def test_nothing_leaks_whenever_clients_hang_up(
     stepper: MakeStepper, job: MakeJob, policy: str, is_async: bool

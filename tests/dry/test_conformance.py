@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from amin.engine.conformance import CHECKS, MakeEngine
-from amin.policy.catalog import POLICIES
+from amin.policy.catalog import SERVABLE
 
 pytestmark = pytest.mark.dry
 
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
-@pytest.mark.parametrize("policy", [*POLICIES, "vllm-fcfs", "vllm-priority"])
+@pytest.mark.parametrize("policy", [*SERVABLE, "vllm-fcfs", "vllm-priority"])
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_the_dry_engine_conforms(
     engine_of: Callable[..., Any],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amin.engine.vllm.config import STOCK
+from amin.engine.stock import STOCK
 from amin.policy.catalog import POLICIES
 from amin.workload.interface import Job
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.policy.catalog import POLICIES
+from amin.policy.catalog import SERVABLE
 from amin.record import RunResult
 from amin.workload.interface import Job
 
@@ -58,7 +58,7 @@ def _wrong(row: Row) -> tuple[int, int]:
     return min(lower, upper), max(lower, upper)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SERVABLE)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_everyone_finishes_once_within_memory(
     engine_of: MakeEngine, job: MakeJob, policy: str, way: dict[str, Any]
@@ -143,7 +143,7 @@ def test_amin_does_not_depend_on_upper_bounds(
     check()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SERVABLE)
 def test_with_ample_memory_everyone_takes_as_long_as_alone(
     engine_of: MakeEngine, job: MakeJob, policy: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_with_ample_memory_everyone_takes_as_long_as_alone(
     check()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SERVABLE)
 def test_equal_seeds_give_equal_runs(engine_of: MakeEngine, job: MakeJob, policy: str) -> None:
     """Also where ties are broken at random."""
 

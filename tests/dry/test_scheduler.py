@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from amin.engine.step_time import StepTime
 from amin.engine.vllm import dry, seam, versions
 from amin.engine.vllm.scheduler import AminAsyncScheduler, AminScheduler
 from amin.errors import ConfigError, UnsupportedEngineError
@@ -92,9 +93,9 @@ def test_a_dry_engine_knows_two_stock_schedulers() -> None:
 def test_time_goes_forward(step: float, token: float) -> None:
     """A step takes more than 0 s, a token not less than 0 s."""
     with pytest.raises(ConfigError, match="step time: got"):
-        dry.StepTime(step, token)
+        StepTime(step, token)
 
 
 def test_a_step_costs_by_its_tokens() -> None:
     """Seconds per step plus seconds per scheduled token."""
-    assert dry.StepTime(0.03, 0.001)(20) == pytest.approx(0.05)
+    assert StepTime(0.03, 0.001)(20) == pytest.approx(0.05)

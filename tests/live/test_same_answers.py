@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.live.in_process import LiveEngine, Prompt, StartEngine, make_prompts
 
-from amin.policy.catalog import POLICIES
+from amin.policy.catalog import SERVABLE
 
 pytestmark = pytest.mark.live
 
@@ -63,7 +63,7 @@ def test_stock_vllm_answers_the_same_in_every_configuration(
 
 
 @pytest.mark.parametrize("options", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", SERVABLE)
 def test_a_policy_changes_no_answer(
     start_engine: StartEngine,
     prompts: list[Prompt],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from amin.engine.vllm.config import STOCK
+from amin.engine.stock import STOCK
 from amin.errors import UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
 

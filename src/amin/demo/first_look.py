@@ -9,7 +9,8 @@ from pathlib import Path
 
 from amin.demo.contenders import Contender
 from amin.demo.progress import Track
-from amin.engine.vllm.config import STOCK, AminConfig
+from amin.engine.stock import STOCK
+from amin.engine.vllm.config import AminConfig
 from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.record import RunResult
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.vllm.config import STOCK, AminConfig
+from amin.engine.stock import STOCK
+from amin.engine.vllm.config import AminConfig
 from amin.record import RequestRecord, RunResult
 from amin.report.results import write_result
 

@@ -58,9 +58,9 @@ class Projection:
         Does not admit it: see `keep`. A candidate that was not kept is forgotten.
         """
         if self._candidate >= 0:
-            _remove(self._rows, self._len, self._candidate)
-        self._candidate = _insert(self._rows, self._len, held, remaining, fixed)
-        return int(_peak(self._rows, self._len + 1, self._block_size, self._scale))
+            remove(self._rows, self._len, self._candidate)
+        self._candidate = insert(self._rows, self._len, held, remaining, fixed)
+        return int(peak(self._rows, self._len + 1, self._block_size, self._scale))
 
     def keep(self) -> None:
         """Count the candidate of the last `peak_with` among those that run."""
@@ -74,8 +74,8 @@ class Projection:
 
 
 @cached_njit
-def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
-    """Insert where the order wants it; returns the column."""
+def insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
+    """Insert into `rows` of `size` columns where the order wants it; returns the column."""
     column = size
     while column > 0 and rows[1, column - 1] < remaining:
         rows[:, column] = rows[:, column - 1]
@@ -85,20 +85,22 @@ def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int
 
 
 @cached_njit
-def _remove(rows: Ints, size: int, column: int) -> None:
+def remove(rows: Ints, size: int, column: int) -> None:
+    """Undo an insertion into `rows` that had `size` columns before it."""
     for i in range(column, size):
         rows[:, i] = rows[:, i + 1]
 
 
 @cached_njit
-def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
+def peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
+    """The most blocks in use at any future step, for `rows` as a `Projection` has them."""
     held, remaining, fixed = rows[0], rows[1], rows[2]
     # Tokens held before the step, held - 1 = quotient * block_size + residue. At step
     # k = p * block_size + rest it fills quotient + p + {0, 1, 2} blocks, by residue + rest.
     by_residue = np.zeros(block_size, np.int64)
     quotients = 0
     extra = 0
-    peak = 0
+    most = 0
     for i in range(size):
         quotients += (held[i] - 1) // block_size
         by_residue[(held[i] - 1) % block_size] += 1
@@ -112,5 +114,5 @@ def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
             blocks -= by_residue[0]
         for residue in range(block_size - rest + 1, block_size):
             blocks += by_residue[residue]
-        peak = max(peak, blocks * scale + extra)
-    return peak
+        most = max(most, blocks * scale + extra)
+    return most

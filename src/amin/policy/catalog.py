@@ -15,6 +15,10 @@ SHIPPED = (
     "amin.policy.priority:PRIORITY",
     "amin.policy.fcfs:LEAST_COMPUTED_FIRST",
     "amin.policy.fcfs:RETRACT",
+    "amin.policy.mc:MC_SF",
+    "amin.policy.mc:MC_BENCHMARK",
+    "amin.policy.hindsight:HINDSIGHT",
+    "amin.policy.hindsight:SMALLEST_VOLUME",
 )
 
 
@@ -41,3 +45,6 @@ def _imported(path: str) -> Policy:
 
 
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in map(_imported, SHIPPED)}
+
+SERVABLE = [name for name, policy in POLICIES.items() if not policy.is_clairvoyant]
+"""Names of those that a server can run: they need not be told the true length."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from amin.errors import PolicyError
-from amin.jit import njit
+from amin.jit import cached_njit, njit, pointer
 from amin.policy.interface import Policy, Rule
 from amin.request import RequestView
 
@@ -25,6 +25,33 @@ Slots = npt.NDArray[np.int64]
 TableRule = Callable[[Table, Slots], npt.NDArray[np.int64]]
 
 COLUMN = {name: column for column, name in enumerate(RequestView._fields)}
+NUM_COLUMNS = len(COLUMN)
+
+
+class Rules(NamedTuple):
+    """The five rules as function pointers, for a kernel that is compiled once for all policies."""
+
+    order: Any
+    forecast: Any
+    preemption_order: Any
+    initial_bound: Any
+    learn: Any
+
+
+@cached_njit
+def ask(rule: Any, row: npt.NDArray[np.int64]) -> int:
+    """One of `Rules`, asked about one row of a table."""
+    answer: int = rule(to_fixed_tuple(row, NUM_COLUMNS))
+    return answer
+
+
+@cache
+def compile_rules(policy: Policy) -> Rules:
+    """Compile the rules to function pointers; a second or so, once per policy and process.
+
+    Raises `PolicyError` naming the rule that does not compile.
+    """
+    return Rules(*(_compiled(policy, name, _pointer) for name in Rules._fields))
 
 
 @dataclass(frozen=True)
@@ -41,31 +68,38 @@ def compile_policy(policy: Policy) -> CompiledPolicy:
 
     Raises `PolicyError` naming the rule that does not compile.
     """
-    table = np.ones((1, len(RequestView._fields)), dtype=np.int64)
-    slots = np.zeros(1, dtype=np.int64)
-    compiled: dict[str, TableRule] = {}
-    for name in ("forecast", "preemption_order"):
-        kernel = _over_table(getattr(policy, name))
-        try:
-            kernel(table, slots)
-        except Exception as error:  # numba has errors outside its own family
-            raise PolicyError(
-                f"{name} of policy {policy.name!r} does not compile; allowed: arithmetic, "
-                f"comparisons, min/max and if on the fields of RequestView.\n{error}"
-            ) from error
-        compiled[name] = kernel
-    return CompiledPolicy(**compiled)
+    names = ("forecast", "preemption_order")
+    return CompiledPolicy(**{name: _compiled(policy, name, _over_table) for name in names})
+
+
+def _compiled(policy: Policy, name: str, compile_rule: Callable[[Rule], Any]) -> Any:
+    try:
+        return compile_rule(getattr(policy, name))
+    except Exception as error:  # numba has errors outside its own family
+        raise PolicyError(
+            f"{name} of policy {policy.name!r} does not compile; allowed: arithmetic, "
+            f"comparisons, min/max and if on the fields of RequestView.\n{error}"
+        ) from error
 
 
 def _over_table(rule: Rule) -> TableRule:
     scalar: Any = njit(rule)
-    num_columns = len(RequestView._fields)
 
     @njit
     def kernel(table: Table, slots: Slots) -> npt.NDArray[np.int64]:
         out = np.empty(slots.size, np.int64)
         for i in range(slots.size):
-            out[i] = scalar(RequestView(*to_fixed_tuple(table[slots[i]], num_columns)))
+            out[i] = scalar(RequestView(*to_fixed_tuple(table[slots[i]], NUM_COLUMNS)))
         return out
 
+    kernel(np.ones((1, NUM_COLUMNS), np.int64), np.zeros(1, np.int64))
     return kernel  # type: ignore[no-any-return]
+
+
+def _pointer(rule: Rule) -> Any:
+    scalar: Any = njit(rule)
+
+    def of_columns(columns: tuple[int, ...]) -> int:
+        return scalar(RequestView(*columns))  # type: ignore[no-any-return]
+
+    return pointer(of_columns, NUM_COLUMNS)

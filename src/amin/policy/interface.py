@@ -15,6 +15,9 @@ A policy is three questions about one request's visible state, and one thing tha
                       it fall, and clamps it so that prompt + bound fit the cache.
 
 Each is a pure function ``(RequestView) -> number``: no clock, no randomness, no I/O, no state.
+A policy that `is_clairvoyant` is told the true length, as lower and upper end of the prediction: a
+yardstick that a simulator runs and a server refuses.
+
 Each must compile under ``numba.njit``: arithmetic, comparisons, ``min``/``max``, ``if``. The same
 functions then drive the simulator and every engine. Memory arithmetic, paging and the eviction
 mode (restart, recompute, swap) belong to the engine and never to a policy.
@@ -60,6 +63,7 @@ class Policy:
     forecast: Rule = fits_now
     initial_bound: Rule = lower_bound
     learn: Rule = keep_bound
+    is_clairvoyant: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip().lower():

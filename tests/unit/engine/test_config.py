@@ -122,3 +122,10 @@ def test_no_vllm_is_needed_to_read_settings() -> None:
     modules = done.stdout.split()
     assert "amin.engine.vllm.config" in modules
     assert not {"vllm", "torch"} & set(modules)
+
+
+@pytest.mark.parametrize("policy", ["hindsight", "smallest-volume"])
+def test_a_server_refuses_a_policy_that_is_told_the_truth(policy: str) -> None:
+    """One line that says why, and what is there instead."""
+    with pytest.raises(ConfigError, match="which no server knows; allowed: amin-static"):
+        AminConfig(policy=policy)

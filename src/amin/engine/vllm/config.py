@@ -14,13 +14,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from amin.errors import ConfigError
-from amin.policy.catalog import get_policy
+from amin.policy.catalog import SERVABLE, get_policy
 from amin.predictor.catalog import check_predictor_spec
 
 ENVIRONMENT_VARIABLE = "AMIN_CONFIG"
-
-STOCK = ("vllm-fcfs", "vllm-priority")
-"""vLLM's own schedulers, by the names that amin's comparisons give them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,11 @@ class AminConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        get_policy(self.policy)
+        if get_policy(self.policy).is_clairvoyant:
+            raise ConfigError(
+                f"policy: {self.policy!r} is told the true lengths, which no server knows; "
+                f"allowed: {', '.join(SERVABLE)}"
+            )
         check_predictor_spec(self.predictor)
         if not isinstance(self.client_hints, bool):
             raise ConfigError(f"client_hints: got {self.client_hints!r}, allowed: true or false")

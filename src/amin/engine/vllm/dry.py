@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from amin.engine.step_time import StepTime
+from amin.engine.stock import STOCK
 from amin.engine.vllm import seam
-from amin.engine.vllm.config import STOCK, AminConfig
+from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.observer import Observer
 from amin.engine.vllm.scheduler import AminScheduler
 from amin.errors import AminError, ConfigError
@@ -38,22 +40,6 @@ _MODEL_CONFIG = {
     "max_position_embeddings": 2**20,
     "torch_dtype": "bfloat16",
 }
-
-
-@dataclass(frozen=True)
-class StepTime:
-    """Seconds that a step takes: `seconds_per_step` + `seconds_per_token` x scheduled tokens."""
-
-    seconds_per_step: float = 0.030
-    seconds_per_token: float = 0.00015
-
-    def __post_init__(self) -> None:
-        if not (self.seconds_per_step > 0 and self.seconds_per_token >= 0):
-            raise ConfigError(f"step time: got {self}, allowed: > 0 s per step, >= 0 s per token")
-
-    def __call__(self, num_scheduled_tokens: int) -> float:
-        """Seconds for a step with so many scheduled tokens."""
-        return self.seconds_per_step + self.seconds_per_token * num_scheduled_tokens
 
 
 @dataclass(frozen=True)
@@ -132,7 +118,8 @@ class DryEngine:
             if output.total_num_scheduled_tokens:
                 self.clock += self.config.step_time(output.total_num_scheduled_tokens)
                 in_flight.append((output, self.emitting(output)))
-            elif not in_flight and not self._skip_idle(arriving):
+            elif not in_flight and not output.preempted_req_ids and not self._skip_idle(arriving):
+                # vLLM's priority scheduling may preempt whoever asks, and then serves nobody.
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
                 self.finish_step(*in_flight.popleft(), lengths)

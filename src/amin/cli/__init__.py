@@ -1,0 +1,40 @@
+"""The command line: one module for each command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from amin import __version__
+from amin.cli.demo import demo
+from amin.cli.policies import policies
+from amin.cli.serve import serve
+from amin.cli.simulate import simulate
+from amin.errors import AminError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="amin")
+def cli() -> None:
+    """Schedule LLM requests by the lower bound of their predicted length."""
+
+
+for command in (serve, simulate, policies, demo):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on standard error, exit 2."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except AminError as error:
+        click.echo(f"amin: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,87 @@
+"""``amin serve``: vLLM's server with amin as its scheduler."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import click
+
+from amin.engine.vllm.config import AminConfig
+
+SERVE_EXAMPLES = """
+\b
+Examples:
+  amin serve Qwen/Qwen3-8B
+  amin serve Qwen/Qwen3-8B --policy amin-dynamic --predictor class:classes.json \\
+      --client-hints --port 8000 --gpu-memory-utilization 0.9
+\b
+The same on a plain vLLM server:
+  vllm serve MODEL --scheduler-cls amin.engine.vllm.AminScheduler \\
+      --additional-config '{"amin": {"policy": "amin-dynamic"}}'
+\b
+With --client-hints a request may say what is known of its length:
+  {"prompt": "...", "vllm_xargs": {"amin_lower": 40, "amin_upper": 300}}
+  {"prompt": "...", "vllm_xargs": {"amin_class": "summary"}}
+"""
+
+
+@click.command(
+    epilog=SERVE_EXAMPLES,
+    # No -h: vLLM has short options of several letters with an h among them.
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+@click.argument("model")
+@click.option("--policy", default=AminConfig.policy, show_default=True, help="see: amin policies")
+@click.option(
+    "--predictor",
+    default=AminConfig.predictor,
+    show_default=True,
+    help="constant:N, class:PATH or module:factory",
+)
+@click.option(
+    "--client-hints/--no-client-hints",
+    default=False,
+    show_default=True,
+    help="believe amin_lower, amin_upper, amin_class in a request's vllm_xargs",
+)
+@click.option(
+    "--forecast-floor",
+    type=int,
+    default=AminConfig.forecast_floor,
+    show_default=True,
+    help="forecast at least so many more tokens of every request",
+)
+@click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
+@click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
+@click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
+def serve(
+    model: str,
+    policy: str,
+    predictor: str,
+    client_hints: bool,
+    forecast_floor: int,
+    amin_seed: int,
+    dry_run: bool,
+    vllm_options: tuple[str, ...],
+) -> None:
+    """Serve MODEL with vLLM's OpenAI-compatible server, scheduled by amin.
+
+    Every option that is not listed here goes to vLLM unchanged.
+    """
+    from amin.engine.vllm.serve import server_command
+    from amin.engine.vllm.versions import require_supported_version
+
+    require_supported_version()
+    config = AminConfig(
+        policy=policy,
+        predictor=predictor,
+        client_hints=client_hints,
+        forecast_floor=forecast_floor,
+        seed=amin_seed,
+    )
+    command, environment = server_command(model, config, vllm_options)
+    if dry_run:
+        click.echo(f"AMIN_CONFIG={shlex.quote(environment['AMIN_CONFIG'])} {shlex.join(command)}")
+        return
+    os.execve(command[0], command, environment)

@@ -1,0 +1,125 @@
+"""``amin simulate``: one policy on one trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import click
+from rich.console import Console
+
+from amin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from amin.experiment.run import Run
+
+EXAMPLES = """
+\b
+Examples:
+  amin simulate --trace trace.csv --kv-tokens 16492 --policy amin-static
+  amin simulate --trace azure.csv.gz --kv-tokens 65536 --block-size 16 \\
+      --step-time linear:0.03,0.00015 --policy vllm-fcfs --records records.csv --json
+\b
+A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
+lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
+columns are understood too; without arrival times all requests arrive at 0.
+\b
+--step-time unit is the paper's model: a step takes 1, preempted requests restart. With
+linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--trace", type=click.Path(path_type=Path), required=True, help="CSV, may be gzipped")
+@click.option("--kv-tokens", type=int, required=True, help="tokens that the KV memory holds")
+@click.option(
+    "--policy",
+    default="amin-static",
+    show_default=True,
+    help="see: amin policies; vllm-fcfs, vllm-priority or module:ATTRIBUTE",
+)
+@click.option("--block-size", default=1, show_default=True, help="tokens per block of KV memory")
+@click.option(
+    "--eviction",
+    help="what becomes of a preempted request: restart, recompute or swap "
+    "[default: restart in unit time, else recompute]",
+)
+@click.option(
+    "--step-time", default="unit", show_default=True, help="unit, linear:C,T[,K] or a CSV file"
+)
+@click.option(
+    "--predictor",
+    default="constant:1",
+    show_default=True,
+    help="for requests whose row has no bounds: constant:N, class:PATH or module:factory",
+)
+@click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
+@click.option(
+    "--max-num-batched-tokens", type=int, help="[default: no limit in unit time, else 2048]"
+)
+@click.option("--watermark", default=0.0, show_default=True, help="share kept free at admission")
+@click.option(
+    "--forecast-floor", type=int, help="[default: 1 in unit time, else a block, 16 at most]"
+)
+@click.option("--seed", default=0, show_default=True, help="breaks ties between victims")
+@click.option(
+    "--records", type=click.Path(path_type=Path), help="write a CSV with a row per request"
+)
+@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
+def simulate(trace: Path, records: Path | None, as_json: bool, **options: object) -> None:
+    """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
+    from amin.experiment.run import Run
+    from amin.experiment.setting import Setting
+    from amin.workload.csv_trace import read_csv_trace
+
+    engine = Setting(**options).engine()  # type: ignore[arg-type]
+    start = time.perf_counter()
+    workload = read_csv_trace(trace)
+    simulation = engine.simulate(workload)
+    seconds = time.perf_counter() - start
+    run = Run(Setting(**options), simulation)  # type: ignore[arg-type]
+    if records is not None:
+        _write_records(run, records)
+    if as_json:
+        click.echo(json.dumps({**run.as_dict(), "wall_time_s": seconds}, indent=2))
+        return
+    _print(run, seconds)
+
+
+def _write_records(run: Run, path: Path) -> None:
+    """A row per request in the order of the trace; the file appears whole or not at all."""
+    from amin.record import RequestRecord
+    from amin.report.rows import write_rows
+
+    trace = run.simulation.trace
+    place = {trace.id_of(i): i for i in range(len(trace))}
+    rows = sorted(run.result.records, key=lambda record: place[record.request_id])
+    staging = path.with_name(f".{path.name}-{uuid4().hex}")
+    try:
+        with staging.open("x", encoding="utf-8", newline="") as file:
+            write_rows(file, RequestRecord, rows)
+        os.replace(staging, path)
+    except OSError as error:
+        raise ConfigError(f"--records: {path}: cannot be written ({error.strerror})") from error
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def _print(run: Run, seconds: float) -> None:
+    from amin.report.table import as_table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    console.print(as_table([run.result]))
+    numbers = run.as_dict()
+    rho = "all at once" if numbers["rho"] is None else f"{numbers['rho']:.2f} x capacity"
+    console.print(
+        f"load {rho}; at most {numbers['peak_kv_tokens']:,} of {numbers['kv_tokens']:,} KV tokens "
+        f"in use; {numbers['num_rejected']:,} rejected; simulated in {seconds:.2f} s",
+        highlight=False,
+    )

@@ -1,0 +1,125 @@
+"""The shape of a simulated engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
+from amin.engine.step_time import UNIT, StepTime
+from amin.errors import ConfigError, UnknownNameError
+
+EVICTIONS = {"recompute": RECOMPUTE, "restart": RESTART, "swap": SWAP}
+
+UNLIMITED = 2**40
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """How much memory there is, what may run, what a step costs. Names are vLLM's where it has one.
+
+    num_blocks, block_size  the KV cache: blocks that requests can use, tokens in each
+    watermark               share of the blocks that vLLM keeps free at admission
+    forecast_floor          forecast at least so many more tokens of every request
+    eviction                what becomes of a preempted request. recompute (vLLM): it keeps the
+                            tokens that it made and computes their KV again. restart (the paper): it
+                            loses them. swap: its KV is copied out and in again, at
+                            `seconds_per_swapped_token` each way
+    is_unit_time            the paper's model in place of vLLM's: the token that is being made
+                            counts as memory, and requests are admitted in a step that preempted,
+                            too (arXiv 2508.14544, section 2)
+    """
+
+    num_blocks: int
+    block_size: int = 16
+    max_num_seqs: int = 256
+    max_num_batched_tokens: int = 2048
+    long_prefill_token_threshold: int = 0
+    max_model_len: int = UNLIMITED
+    watermark: float = 0.0
+    forecast_floor: int = 16
+    eviction: str = "recompute"
+    step_time: StepTime = field(default_factory=StepTime)
+    seconds_per_swapped_token: float = 0.0
+    is_unit_time: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("num_blocks", 1),
+            ("block_size", 1),
+            ("max_num_seqs", 1),
+            ("max_num_batched_tokens", 1),
+            ("long_prefill_token_threshold", 0),
+            ("max_model_len", 1),
+            ("forecast_floor", 1),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name}: got {value!r}, allowed: an integer >= {least}")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ConfigError(
+                f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
+                f"allowed: >= max_num_seqs ({self.max_num_seqs})"
+            )
+        if not 0 <= self.watermark < 1:
+            raise ConfigError(f"watermark: got {self.watermark}, allowed: 0 <= watermark < 1")
+        if not 0 <= self.seconds_per_swapped_token < float("inf"):
+            got = self.seconds_per_swapped_token
+            raise ConfigError(f"seconds_per_swapped_token: got {got}, allowed: >= 0")
+        if self.eviction not in EVICTIONS:
+            raise UnknownNameError("eviction", self.eviction, EVICTIONS)
+
+    @classmethod
+    def unit_time(cls, kv_tokens: int, eviction: str = "restart") -> SimulatorConfig:
+        """The paper's model: one worker, so many tokens of KV memory, steps that take 1."""
+        return cls(
+            num_blocks=kv_tokens,
+            block_size=1,
+            max_num_seqs=UNLIMITED,
+            max_num_batched_tokens=UNLIMITED,
+            forecast_floor=1,
+            eviction=eviction,
+            step_time=UNIT,
+            is_unit_time=True,
+        )
+
+    @property
+    def capacity_tokens(self) -> int:
+        """Tokens of the longest request that can run."""
+        return min(self.num_blocks * self.block_size, self.max_model_len)
+
+    @property
+    def lookahead(self) -> int:
+        """Tokens that a request holds beyond those that are computed."""
+        return int(self.is_unit_time)
+
+    @property
+    def cost(self) -> Cost:
+        """The step time as the kernel takes it."""
+        time = self.step_time
+        return Cost(
+            float(time.seconds_per_step),
+            float(time.seconds_per_token),
+            float(time.seconds_per_kv_token),
+            float(self.seconds_per_swapped_token),
+            time.points_array,
+        )
+
+    def limits(self, rules_of: int, has_forecast: bool, max_steps_without_end: int) -> Limits:
+        """The shape as the kernel takes it."""
+        return Limits(
+            num_blocks=self.num_blocks,
+            block_size=self.block_size,
+            # vLLM counts its null block too (vllm/v1/core/kv_cache_manager.py, watermark_blocks).
+            watermark=int(self.watermark * (self.num_blocks + 1)),
+            max_num_seqs=self.max_num_seqs,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            long_prefill_token_threshold=self.long_prefill_token_threshold,
+            capacity_tokens=self.num_blocks * self.block_size - self.lookahead,
+            lookahead=self.lookahead,
+            forecast_floor=self.forecast_floor,
+            rules_of=rules_of,
+            has_forecast=int(has_forecast and rules_of == POLICY),
+            eviction=EVICTIONS[self.eviction],
+            is_unit_time=int(self.is_unit_time),
+            max_steps_without_end=max_steps_without_end,
+        )

@@ -1,0 +1,228 @@
+"""The simulator as an engine: a workload in, a `RunResult` out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from amin.engine.projection import Ints
+from amin.engine.rows import MAX_TOKENS, NUM_PROMPT
+from amin.engine.simulator.config import SimulatorConfig
+from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
+from amin.engine.simulator.running import ADMISSION, BOUND, PRIORITY
+from amin.engine.simulator.state import (
+    BUSY,
+    NUM_ENDED,
+    NUM_SAMPLES,
+    NUM_STEPS,
+    PEAK_KV_TOKENS,
+    POLICY,
+    VLLM_FCFS,
+    VLLM_PRIORITY,
+    Floats,
+    State,
+    new_state,
+)
+from amin.engine.stock import STOCK
+from amin.errors import PolicyError, UnknownNameError
+from amin.policy.catalog import POLICIES, get_policy
+from amin.policy.compiled import COLUMN, compile_rules
+from amin.policy.interface import Policy
+from amin.predictor.catalog import get_predictor
+from amin.predictor.interface import Predictor
+from amin.record import RequestRecord, RunResult, StepSample
+from amin.workload.interface import Job, check_workload
+from amin.workload.trace import Trace
+
+STEPS_PER_SLICE = 100_000
+"""Steps between two looks at what the user wants: some tenths of a second."""
+
+PATIENCE = 1000
+"""Nobody ends for so many steps per token of the longest request: nobody ever will."""
+
+PRIORITY_LIMIT = 2**20
+
+Progress = Callable[[int], None]
+"""Called now and then with the number of requests that have ended."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order."""
+
+    engine: SimulatedEngine
+    trace: Trace
+    accepted: Ints
+    state: State
+
+    @property
+    def peak_kv_tokens(self) -> int:
+        """The most tokens of KV in memory at the end of a step."""
+        return int(self.state.counts[PEAK_KV_TOKENS])
+
+    @property
+    def num_steps(self) -> int:
+        """Steps that were scheduled, empty ones among them."""
+        return int(self.state.counts[NUM_STEPS])
+
+    @property
+    def mean_step_time(self) -> float:
+        """Seconds; NaN where there was no step."""
+        return float(self.state.clock[BUSY] / (self.num_steps or np.nan))
+
+    def result(self) -> RunResult:
+        """The run as every engine returns it: those that ran, then those that were rejected."""
+        rejected = np.setdiff1d(np.arange(len(self.trace)), self.accepted, assume_unique=True)
+        config, samples = self.engine.config, self.state.samples
+        return RunResult(
+            policy=self.engine.name,
+            engine="simulator",
+            seed=self.engine.seed,
+            num_blocks=config.num_blocks,
+            block_size=config.block_size,
+            records=[*self._served(), *map(self._rejected, rejected.tolist())],
+            samples=[
+                StepSample(time, int(used), int(running), int(waiting))
+                for time, used, running, waiting in samples[
+                    : self.state.counts[NUM_SAMPLES]
+                ].tolist()
+            ],
+            num_steps=self.num_steps,
+        )
+
+    def _served(self) -> list[RequestRecord]:
+        s = self.state
+        columns = (
+            s.arrival, s.table[:, NUM_PROMPT], s.table[:, COLUMN["lower"]],
+            s.table[:, COLUMN["upper"]], *s.times.T, s.length,
+            s.table[:, COLUMN["num_preemptions"]], s.lost, s.recomputed,
+        )  # fmt: skip
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        ids = map(self.trace.id_of, self.accepted.tolist())
+        return [RequestRecord(i, *row, "finished") for i, row in zip(ids, rows, strict=True)]  # type: ignore[call-arg]
+
+    def _rejected(self, index: int) -> RequestRecord:
+        request = self.trace[index].request
+        return RequestRecord(
+            request.request_id,
+            request.arrival_time,
+            request.num_prompt_tokens,
+            0,
+            0,
+            status="rejected",
+        )
+
+
+class SimulatedEngine:
+    """Runs workloads under one policy.
+
+    `policy` is ``vllm-fcfs`` or ``vllm-priority`` (vLLM's own schedulers), a name of the catalog,
+    ``module:ATTRIBUTE`` or a `Policy`. A clairvoyant one is told the truth; for others a request's
+    hint is believed, and `predictor` (a name as for ``amin serve``, or a `Predictor`) is asked
+    about those without one. `seed` breaks ties between victims.
+    """
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        policy: str | Policy = "amin-static",
+        *,
+        predictor: str | Predictor = "constant:1",
+        seed: int = 0,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self._rules_of = POLICY
+        if isinstance(policy, str) and policy in STOCK:
+            # Its rules are never asked.
+            self._policy = POLICIES["fcfs"]
+            self._rules_of = VLLM_FCFS if policy == "vllm-fcfs" else VLLM_PRIORITY
+        elif isinstance(policy, Policy):
+            self._policy = policy
+        elif policy in POLICIES or ":" in policy:
+            self._policy = get_policy(policy)
+        else:
+            raise UnknownNameError("policy", policy, {*POLICIES, *STOCK})
+        self.name = self._policy.name if self._rules_of == POLICY else str(policy)
+        self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
+        self._rules = compile_rules(self._policy)
+
+    def run(self, jobs: Sequence[Job]) -> RunResult:
+        """Serve all jobs to their end; raises `PolicyError` where that never comes."""
+        check_workload(jobs)
+        return self.simulate(Trace.of(jobs)).result()
+
+    def simulate(self, trace: Trace, progress: Progress | None = None) -> Simulation:
+        """Serve a trace whose arrivals ascend; the same run as `run`, in columns."""
+        output = np.minimum(trace.num_output_tokens, trace.max_tokens)
+        fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
+        accepted = np.flatnonzero(fits)
+        longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
+        limits = self.config.limits(
+            self._rules_of, self._policy.has_forecast, PATIENCE * (longest + 1)
+        )
+        now = new_state(len(accepted), limits)
+        self._fill(now, trace, accepted, output)
+        while len(accepted):
+            status = run_steps(now, limits, self._rules, self.config.cost, STEPS_PER_SLICE)
+            if status == LIVELOCK:
+                raise PolicyError(
+                    f"policy {self.name!r} with eviction {self.config.eviction!r}: livelock, no "
+                    f"request ended in {limits.max_steps_without_end:,} steps; allowed: a "
+                    "preemption_order that spares those who are nearest to their end"
+                )
+            if progress is not None:
+                progress(int(now.counts[NUM_ENDED]))
+            if status == ENDED:
+                break
+        return Simulation(self, trace, accepted, now)
+
+    def _fill(self, now: State, trace: Trace, accepted: Ints, output: Ints) -> None:
+        """The facts of the requests that can run."""
+        number = np.arange(len(accepted))
+        lower, upper = self._predicted(trace, accepted)
+        max_tokens = trace.max_tokens[accepted]
+        for column, values in (
+            (NUM_PROMPT, trace.num_prompt_tokens[accepted]),
+            (MAX_TOKENS, max_tokens),
+            (COLUMN["lower"], np.clip(lower, 1, max_tokens)),
+            (COLUMN["upper"], np.clip(upper, 1, max_tokens)),
+            (BOUND, 1),
+            (PRIORITY, self._priority(trace.priority[accepted])),
+            (COLUMN["arrival_index"], number),
+            (ADMISSION, -1),
+        ):
+            now.table[:, column] = values
+        now.length[:] = output[accepted]
+        now.arrival[:] = trace.arrival_time[accepted]
+        now.rank[:] = self._rank(trace, accepted, now.arrival)
+        rng = random.Random(self.seed)
+        now.tie[:] = [rng.random() for _ in range(len(accepted))]
+
+    def _predicted(self, trace: Trace, accepted: Ints) -> tuple[Ints, Ints]:
+        if self._policy.is_clairvoyant:
+            truth = trace.num_output_tokens[accepted]
+            return truth, truth
+        lower, upper = trace.lower[accepted], trace.upper[accepted]
+        for i in np.flatnonzero(lower == 0).tolist():
+            estimate = self._predictor.predict(trace[int(accepted[i])].request)
+            lower[i], upper[i] = estimate.lower, estimate.upper
+        return lower, upper
+
+    def _priority(self, priority: Ints) -> Ints:
+        """As the ledger has it; vLLM's own queue clamps nothing."""
+        if self._rules_of == VLLM_PRIORITY:
+            return priority
+        return np.clip(priority, -PRIORITY_LIMIT, PRIORITY_LIMIT)
+
+    def _rank(self, trace: Trace, accepted: Ints, arrival: Floats) -> Ints:
+        """Who is first among equals: the earlier arrival; to vLLM's priority queue, then the id."""
+        rank = np.arange(len(accepted))
+        if self._rules_of == VLLM_PRIORITY:
+            ids = [trace.id_of(i) for i in accepted.tolist()]
+            order = sorted(range(len(ids)), key=lambda i: (arrival[i], ids[i]))
+            rank[order] = np.arange(len(ids))
+        return rank

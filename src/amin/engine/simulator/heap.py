@@ -1,0 +1,56 @@
+"""The waiting requests as a binary heap in three arrays: smallest (key, tie) first.
+
+Compiled code has no heap of its own that lives across calls, and a simulation is run in slices.
+"""
+
+from __future__ import annotations
+
+from amin.engine.projection import Ints
+from amin.jit import cached_njit
+
+KEY, TIE, SLOT = 0, 1, 2
+
+
+@cached_njit
+def _is_before(heap: Ints, a: int, b: int) -> bool:
+    before: bool = heap[KEY, a] < heap[KEY, b] or (
+        heap[KEY, a] == heap[KEY, b] and heap[TIE, a] < heap[TIE, b]
+    )
+    return before
+
+
+@cached_njit
+def _swap(heap: Ints, a: int, b: int) -> None:
+    for row in range(3):
+        heap[row, a], heap[row, b] = heap[row, b], heap[row, a]
+
+
+@cached_njit
+def push(heap: Ints, size: int, key: int, tie: int, slot: int) -> None:
+    """Enter `slot`; `size` is the number of entries before."""
+    heap[KEY, size], heap[TIE, size], heap[SLOT, size] = key, tie, slot
+    while size > 0:
+        parent = (size - 1) // 2
+        if not _is_before(heap, size, parent):
+            break
+        _swap(heap, size, parent)
+        size = parent
+
+
+@cached_njit
+def pop(heap: Ints, size: int) -> int:
+    """Remove and return the first slot; `size` is the number of entries before, >= 1."""
+    slot: int = heap[SLOT, 0]
+    size -= 1
+    _swap(heap, 0, size)
+    node = 0
+    while True:
+        child = 2 * node + 1
+        if child >= size:
+            return slot
+        if child + 1 < size and _is_before(heap, child + 1, child):
+            child += 1
+        if not _is_before(heap, child, node):
+            return slot
+        _swap(heap, child, node)
+        node = child

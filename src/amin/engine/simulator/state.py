@@ -1,0 +1,167 @@
+"""What a simulation is told, and everything in it that changes.
+
+Named tuples of integers and arrays, because these mean the same in Python and in compiled code. A
+request is a slot, its number in the order of arrival; each array has an entry per slot unless it
+says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from amin.engine.projection import Ints
+from amin.policy.compiled import Table
+from amin.request import RequestView
+
+Floats = npt.NDArray[np.float64]
+
+# Whose rules decide.
+POLICY, VLLM_FCFS, VLLM_PRIORITY = range(3)
+# What becomes of a preempted request.
+RECOMPUTE, RESTART, SWAP = range(3)
+
+# What `State.counts` counts.
+(
+    NUM_ARRIVED,
+    NUM_WAITING,
+    NUM_RUNNING,
+    NUM_ENDED,
+    NUM_ADMISSIONS,
+    NUM_STEPS,
+    NUM_FREE_BLOCKS,
+    # Of the present step: tokens that may still be scheduled, most of them for one request,
+    # requests preempted, tokens copied in or out.
+    TOKEN_BUDGET,
+    CHUNK,
+    NUM_PREEMPTED,
+    NUM_SWAPPED_TOKENS,
+    # Below every key in an FCFS queue: the next preempted request goes in front.
+    FRONT,
+    # The forecast of this step: requests in it (-1: none yet), its latest candidate and the
+    # candidate's column, prompt tokens of the candidate and of those before it.
+    NUM_PROJECTED,
+    CANDIDATE,
+    CANDIDATE_COLUMN,
+    CANDIDATE_TOKENS,
+    TOKENS_AHEAD,
+    PEAK_KV_TOKENS,
+    STEPS_SINCE_END,
+    NUM_SAMPLES,
+    SAMPLE_STRIDE,
+    NUM_COUNTS,
+) = range(22)
+
+FIRST_SCHEDULED, FIRST_TOKEN, FINISH = range(3)
+NOW, BUSY = range(2)
+
+MAX_SAMPLES = 4096
+"""Of the state over time: when so many are kept, every second is dropped."""
+
+
+class Limits(NamedTuple):
+    """The engine's shape; see `SimulatorConfig`. Flags are 0 or 1."""
+
+    num_blocks: int
+    block_size: int
+    watermark: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    long_prefill_token_threshold: int
+    capacity_tokens: int
+    lookahead: int
+    forecast_floor: int
+    rules_of: int
+    has_forecast: int
+    eviction: int
+    is_unit_time: int
+    max_steps_without_end: int
+
+
+class Cost(NamedTuple):
+    """What a step costs, in seconds: a constant, per scheduled token, per token in memory, ...
+
+    `points` has a row of scheduled tokens and one of seconds, both ascending, in place of the
+    first two where it is not empty.
+    """
+
+    per_step: float
+    per_token: float
+    per_kv_token: float
+    per_swapped_token: float
+    points: Floats
+
+
+class State(NamedTuple):
+    """All that changes while a simulation runs, and the facts of its requests.
+
+    table       what the policy sees of each request, as in `amin.policy.compiled`
+    length      output tokens that the request will make
+    arrival     seconds
+    rank        breaks ties in the queue, smallest first
+    tie         breaks ties between victims, smallest first
+    heap        those who wait
+    running     those who run, in the order in which a step serves them
+    blocks      blocks held
+    scheduled   tokens computed in this step
+    frontier    tokens that were once computed and then lost
+    swapped     tokens that were copied out
+    shared      blocks that another request counts
+    lost, recomputed   tokens, since the start
+    times       (first scheduled, first token, finish) in seconds, NaN before
+    rows        the projection: its three rows over those who run
+    samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
+    clock       seconds: now, and spent in steps
+    counts      see above
+    """
+
+    table: Table
+    length: Ints
+    arrival: Floats
+    rank: Ints
+    tie: Floats
+    heap: Ints
+    running: Ints
+    blocks: Ints
+    scheduled: Ints
+    frontier: Ints
+    swapped: Ints
+    shared: Ints
+    lost: Ints
+    recomputed: Ints
+    times: Floats
+    rows: Ints
+    samples: Floats
+    clock: Floats
+    counts: Ints
+
+
+def new_state(num_requests: int, limits: Limits) -> State:
+    """A state before anything happened; the facts of the requests are still to be filled in."""
+    at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
+    counts = np.zeros(NUM_COUNTS, np.int64)
+    counts[NUM_FREE_BLOCKS] = limits.num_blocks
+    counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
+    counts[SAMPLE_STRIDE] = 1
+    each = {
+        name: np.zeros(num_requests, np.int64)
+        for name in (
+            "length", "rank", "blocks", "scheduled", "frontier", "swapped", "shared", "lost",
+            "recomputed",
+        )
+    }  # fmt: skip
+    return State(
+        table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
+        arrival=np.zeros(num_requests),
+        tie=np.zeros(num_requests),
+        heap=np.zeros((3, num_requests + 1), np.int64),
+        running=np.zeros(at_most, np.int64),
+        times=np.full((num_requests, 3), np.nan),
+        rows=np.ones((3, at_most + 1), np.int64),
+        samples=np.zeros((MAX_SAMPLES, 4)),
+        clock=np.zeros(2),
+        counts=counts,
+        **each,
+    )

@@ -1,0 +1,3 @@
+"""vLLM's own schedulers, by the names that comparisons give them."""
+
+STOCK = ("vllm-fcfs", "vllm-priority")

@@ -1,0 +1,1 @@
+"""Workload, policy, predictor and engine put together: one run, or many side by side."""

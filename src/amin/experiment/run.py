@@ -1,0 +1,77 @@
+"""One simulation and its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from amin.engine.simulator import Simulation
+from amin.engine.simulator.engine import Progress
+from amin.experiment.setting import Setting
+from amin.metrics.summary import Summary, summarize
+from amin.record import RunResult
+from amin.workload.interface import Job, check_workload
+from amin.workload.trace import Trace
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a simulation."""
+
+    setting: Setting
+    simulation: Simulation
+
+    @cached_property
+    def result(self) -> RunResult:
+        """Its records, those that ran before those that were rejected."""
+        return self.simulation.result()
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The numbers that every engine's runs have."""
+        return summarize(self.result)
+
+    @property
+    def rho(self) -> float:
+        """The load: arrival rate x mean volume ÷ (KV tokens ÷ mean step time), arXiv 2605.04595.
+
+        1 is the capacity. The volume of a request is the sum over its steps of its tokens in
+        memory, s·o + o(o+1)/2. Infinite where all requests arrive together.
+        """
+        trace, accepted = self.simulation.trace, self.simulation.accepted
+        if not len(accepted):
+            return 0.0
+        prompt = trace.num_prompt_tokens[accepted].astype(float)
+        output = self.simulation.state.length.astype(float)
+        volume = float(np.mean(prompt * output + output * (output + 1) / 2))
+        arrivals = trace.arrival_time[accepted]
+        span = float(arrivals[-1] - arrivals[0])
+        if not span:
+            return math.inf
+        rate = (len(accepted) - 1) / span
+        return rate * volume * self.simulation.mean_step_time / self.setting.kv_tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, ready for JSON: what is not finite becomes None."""
+        return {
+            "policy": self.result.policy,
+            "engine": "unit-time" if self.setting.is_unit_time else "vllm-model",
+            "kv_tokens": self.setting.kv_tokens,
+            "seed": self.setting.seed,
+            **self.summary.as_dict(),
+            "peak_kv_tokens": self.simulation.peak_kv_tokens,
+            "num_steps": self.simulation.num_steps,
+            "rho": self.rho if math.isfinite(self.rho) else None,
+        }
+
+
+def simulate(jobs: Sequence[Job], setting: Setting, progress: Progress | None = None) -> Run:
+    """Run a workload, which may be a `Trace`, under one setting."""
+    if not isinstance(jobs, Trace):
+        check_workload(jobs)
+    return Run(setting, setting.engine().simulate(Trace.of(jobs), progress))

@@ -1,0 +1,84 @@
+"""What is simulated, in a user's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.engine.simulator.config import UNLIMITED
+from amin.engine.step_time import StepTime
+from amin.engine.stock import STOCK
+from amin.errors import ConfigError
+from amin.policy.interface import Policy
+from amin.predictor.interface import Predictor
+
+UNIT_TIME = "unit"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One policy on so many tokens of KV memory.
+
+    With `step_time` ``unit`` the policies of amin run in the paper's model: steps take 1, the token
+    being made counts as memory, preempted requests restart, and nothing but memory limits a batch.
+    With any other, and for vLLM's own schedulers, the engine is vLLM's: preempted requests keep
+    their tokens and compute them again, 256 requests and 2,048 tokens in a batch, a forecast of at
+    least 16 tokens. None stands for these defaults.
+    """
+
+    kv_tokens: int
+    policy: str | Policy = "amin-static"
+    block_size: int = 1
+    eviction: str | None = None
+    step_time: str | StepTime = UNIT_TIME
+    predictor: str | Predictor = "constant:1"
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    watermark: float = 0.0
+    forecast_floor: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("kv_tokens", "block_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name}: got {value!r}, allowed: an integer >= 1")
+        if self.kv_tokens < self.block_size:
+            raise ConfigError(
+                f"kv_tokens: got {self.kv_tokens}, allowed: a block at least ({self.block_size})"
+            )
+        self.config()
+
+    @property
+    def is_unit_time(self) -> bool:
+        """Whether this is the paper's model, and not vLLM's engine."""
+        is_stock = isinstance(self.policy, str) and self.policy in STOCK
+        return self.step_time == UNIT_TIME and not is_stock
+
+    def config(self) -> SimulatorConfig:
+        """The engine's shape; raises `ConfigError` naming the field, the value, what is allowed."""
+        time = self.step_time
+        unit = self.is_unit_time
+
+        def chosen(value: int | None, paper: int, vllm: int) -> int:
+            return value if value is not None else paper if unit else vllm
+
+        # vLLM wants a token of each request in a batch.
+        seqs = chosen(self.max_num_seqs, UNLIMITED, min(256, self.max_num_batched_tokens or 256))
+        return SimulatorConfig(
+            num_blocks=self.kv_tokens // self.block_size,
+            block_size=self.block_size,
+            max_num_seqs=seqs,
+            max_num_batched_tokens=chosen(
+                self.max_num_batched_tokens, UNLIMITED, max(2048, self.max_num_seqs or 0)
+            ),
+            watermark=self.watermark,
+            forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, 16)),
+            eviction=self.eviction or ("restart" if unit else "recompute"),
+            step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
+            is_unit_time=unit,
+        )
+
+    def engine(self) -> SimulatedEngine:
+        """The engine, compiled."""
+        return SimulatedEngine(self.config(), self.policy, predictor=self.predictor, seed=self.seed)

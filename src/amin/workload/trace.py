@@ -1,0 +1,106 @@
+"""A workload as columns: what a simulator and a file hold, and a sequence of `Job` to all others.
+
+A million requests fit into some 60 MB this way; a `Job` is made when one is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from amin.errors import ConfigError
+from amin.request import LengthEstimate, Request
+from amin.workload.interface import Job
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Texts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Sequence[Job]):
+    """Requests in the order of arrival, an entry of each array per request.
+
+    arrival_time       seconds, ascending from 0 on
+    num_prompt_tokens, num_output_tokens, max_tokens   >= 1; the output may exceed max_tokens, and
+                       is cut there
+    lower, upper       what was predicted of the output length; both 0 where nothing was
+    priority           smaller is more urgent
+    request_id, predicted_class   texts; an empty array where there are none: ids are then the
+                       numbers from 0 on
+    """
+
+    arrival_time: Floats
+    num_prompt_tokens: Ints
+    num_output_tokens: Ints
+    max_tokens: Ints
+    lower: Ints
+    upper: Ints
+    priority: Ints
+    request_id: Texts
+    predicted_class: Texts
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            length = len(getattr(self, field.name))
+            is_text = field.name in ("request_id", "predicted_class")
+            if length != len(self.arrival_time) and not (is_text and not length):
+                raise ConfigError(
+                    f"{field.name}: got {length} values, allowed: {len(self.arrival_time)}"
+                )
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> Trace:
+        """The columns of any workload; a `Trace` is returned as it is."""
+        if isinstance(jobs, Trace):
+            return jobs
+        requests = [job.request for job in jobs]
+        hints = [request.hint for request in requests]
+
+        def ints(values: list[int]) -> Ints:
+            return np.array(values, np.int64)
+
+        return cls(
+            arrival_time=np.array([request.arrival_time for request in requests], np.float64),
+            num_prompt_tokens=ints([request.num_prompt_tokens for request in requests]),
+            num_output_tokens=ints([job.num_output_tokens for job in jobs]),
+            max_tokens=ints([request.max_tokens for request in requests]),
+            lower=ints([hint.lower if hint else 0 for hint in hints]),
+            upper=ints([hint.upper if hint else 0 for hint in hints]),
+            priority=ints([request.priority for request in requests]),
+            request_id=np.array([request.request_id for request in requests], np.object_),
+            predicted_class=np.array([r.predicted_class for r in requests], np.object_),
+        )
+
+    def id_of(self, index: int) -> str:
+        """The request's id."""
+        return str(self.request_id[index]) if len(self.request_id) else str(index)
+
+    def __len__(self) -> int:
+        return len(self.arrival_time)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> Trace: ...
+    def __getitem__(self, index: int | slice) -> Job | Trace:
+        if isinstance(index, slice):
+            return Trace(*(getattr(self, field.name)[index] for field in fields(self)))
+        index = range(len(self))[index]
+        hint = None
+        if self.lower[index]:
+            hint = LengthEstimate(int(self.lower[index]), int(self.upper[index]))
+        request = Request(
+            request_id=self.id_of(index),
+            num_prompt_tokens=int(self.num_prompt_tokens[index]),
+            max_tokens=int(self.max_tokens[index]),
+            arrival_time=float(self.arrival_time[index]),
+            priority=int(self.priority[index]),
+            predicted_class=self.predicted_class[index] if len(self.predicted_class) else None,
+            hint=hint,
+        )
+        return Job(request, int(self.num_output_tokens[index]))

@@ -1,0 +1,31 @@
+"""The simulator passes the published checks of an engine, in both of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from amin.engine.conformance import CHECKS, MakeEngine
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.engine.stock import STOCK
+from amin.policy.catalog import POLICIES
+
+CONFIGS = {
+    "unit-time": SimulatorConfig.unit_time(300),
+    "unit-time-recompute": SimulatorConfig.unit_time(300, "recompute"),
+    "vllm": SimulatorConfig(num_blocks=64, block_size=4),
+    "chunks": SimulatorConfig(64, 4, max_num_batched_tokens=64, max_num_seqs=16),
+    "restart": SimulatorConfig(64, 4, eviction="restart"),
+    "swap": SimulatorConfig(64, 4, eviction="swap", seconds_per_swapped_token=0.01),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("policy", [*POLICIES, *STOCK])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_simulator_conforms(
+    config: SimulatorConfig, policy: str, check: Callable[[MakeEngine, str], None]
+) -> None:
+    """Each check of the published list, for every policy and every kind of eviction."""
+    check(lambda name: SimulatedEngine(config, name), policy)

@@ -1,0 +1,27 @@
+"""The heap hands out entries in order, whatever was pushed in between."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amin.engine.simulator.heap import pop, push
+
+
+@given(st.lists(st.none() | st.tuples(st.integers(-3, 3), st.integers(0, 3)), max_size=60))
+def test_pops_the_smallest_key_then_the_smallest_tie(steps: list[tuple[int, int] | None]) -> None:
+    """As Python's own heap does; None pops."""
+    heap = np.zeros((3, 61), np.int64)
+    expected: list[tuple[int, int, int]] = []
+    for slot, entry in enumerate(steps):
+        if entry is not None:
+            # A tie that is unique, as the contract has it.
+            key, tie = entry[0], entry[1] * 100 + slot
+            push(heap, len(expected), key, tie, slot)
+            heapq.heappush(expected, (key, tie, slot))
+        elif expected:
+            size = len(expected)
+            assert pop(heap, size) == heapq.heappop(expected)[2]

@@ -1,0 +1,142 @@
+"""``amin simulate``: a trace in, numbers out, and one line where something is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amin.cli import main
+
+HEADER = "arrival_time,num_prompt_tokens,num_output_tokens"
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Three requests, the last of which can never fit into 20 tokens."""
+    path = tmp_path / "trace.csv"
+    path.write_text(f"{HEADER}\n0,4,6\n0,5,5\n2,30,1\n")
+    return path
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["amin", "simulate", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def _json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> dict[str, Any]:
+    assert _run(monkeypatch, *arguments, "--json") == 0
+    read: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return read
+
+
+def test_json_has_the_numbers_of_the_papers_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
+) -> None:
+    """Both fit together until 4 + a + 5 + a = 20: latencies 6 and 5, nothing preempted."""
+    got = _json(monkeypatch, capsys, "--trace", trace, "--kv-tokens", 20)
+    assert got["mean_e2e_latency"] == 5.5
+    assert got["peak_kv_tokens"] == 19
+    assert (got["num_finished"], got["num_rejected"], got["num_preemptions"]) == (2, 1, 0)
+    assert got["rho"] is None
+    assert got["wall_time_s"] > 0
+
+
+def test_step_times_are_those_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
+) -> None:
+    """The first step computes 9 prompt tokens, the next four decode two, the last one decodes one.
+
+    Six steps of 1 s, 9 + 4 x 2 + 1 tokens of 0.5 s.
+    """
+    options = ["--kv-tokens", 20, "--step-time", "linear:1,0.5", "--policy", "vllm-fcfs"]
+    got = _json(monkeypatch, capsys, "--trace", trace, *options)
+    assert got["makespan"] == 6 + 0.5 * 18
+
+
+def test_records_have_a_row_per_request_in_the_traces_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trace: Path
+) -> None:
+    """Ids are row numbers from 0 where the trace has none; one that was rejected has a row too."""
+    out = tmp_path / "records.csv"
+    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, "--records", out) == 0
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["request_id"] for row in rows] == ["0", "1", "2"]
+    assert [row["finish_time"] for row in rows] == ["6.0", "5.0", "nan"]
+    assert [row["status"] for row in rows] == ["finished", "finished", "rejected"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("policy", ["vllm-fcfs", "amin-dynamic"])
+def test_prints_a_table_for_people(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trace: Path,
+    policy: str,
+) -> None:
+    """The policy's name, the load and what was rejected."""
+    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, "--policy", policy) == 0
+    printed = capsys.readouterr().out
+    assert policy in printed
+    assert "load all at once" in printed
+    assert "1 rejected" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kv-tokens", "0"], ["kv_tokens", "0", "allowed"]),
+        (["--policy", "amin"], ["policy", "'amin'", "amin-static", "vllm-fcfs"]),
+        (["--step-time", "fast"], ["step_time", "'fast'", "unit"]),
+        (["--eviction", "drop"], ["eviction", "'drop'", "recompute, restart, swap"]),
+        (["--block-size", "0"], ["block_size", "0", "allowed"]),
+        (["--block-size", "64"], ["kv_tokens", "20", "a block at least (64)"]),
+        (["--watermark", "1.5"], ["watermark", "1.5", "allowed"]),
+        (["--predictor", "psychic"], ["predictor", "psychic"]),
+        (["--trace", "nowhere.csv"], ["nowhere.csv", "cannot be read"]),
+        (["--records", "/nowhere/r.csv"], ["--records", "/nowhere/r.csv", "cannot be written"]),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trace: Path,
+    options: list[str],
+    words: list[str],
+) -> None:
+    """Field, value and what is allowed; no traceback."""
+    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, *options) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert all(word in error for word in words), error
+
+
+def test_a_policy_that_never_lets_anybody_finish_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Preempting whoever has made most, under restart, is a livelock: one line, never a hang."""
+    (tmp_path / "broken_policy.py").write_text(
+        "from amin.policy.interface import Policy\n"
+        "def first(r): return r.arrival_index\n"
+        "def most_leaves(r): return -r.num_output_tokens\n"
+        "MINE = Policy('mine', 'never ends', order=first, preemption_order=most_leaves)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    trace = tmp_path / "t.csv"
+    trace.write_text(f"{HEADER}\n0,5,12\n0,5,12\n")
+    options = ["--trace", trace, "--kv-tokens", 20, "--policy", "broken_policy:MINE"]
+    assert _run(monkeypatch, *options) == 2
+    assert "livelock" in capsys.readouterr().err

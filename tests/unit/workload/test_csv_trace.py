@@ -1,0 +1,142 @@
+"""A trace file is read whole or refused in one line that names file, row, column and value."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amin.errors import ConfigError
+from amin.workload.csv_trace import read_csv_trace
+
+HEADER = "arrival_time,num_prompt_tokens,num_output_tokens"
+
+
+def _write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_reads_amins_own_columns(tmp_path: Path) -> None:
+    """Every column arrives where it belongs, in any order of columns."""
+    path = _write(
+        tmp_path / "t.csv",
+        "upper,num_output_tokens,request_id,arrival_time,lower,num_prompt_tokens,priority,"
+        "predicted_class,max_tokens",
+        "9,5,a,0,2,10,1,short,20",
+        '30,7,"b,c",1.5,3,11,-2,long,21',
+    )
+    first, second = read_csv_trace(path)
+    assert (second.request.request_id, second.num_output_tokens) == ("b,c", 7)
+    assert second.request.hint is not None
+    assert (second.request.hint.lower, second.request.hint.upper) == (3, 30)
+    assert second.request.arrival_time == 1.5
+    assert second.request.num_prompt_tokens == 11
+    assert second.request.priority == -2
+    assert second.request.max_tokens == 21
+    assert (first.request.predicted_class, second.request.predicted_class) == ("short", "long")
+
+
+def test_without_bounds_nothing_is_predicted(tmp_path: Path) -> None:
+    """No hint, ids from 0 on, and a cap that cuts nobody."""
+    jobs = read_csv_trace(_write(tmp_path / "t.csv", HEADER, "0,5,6", "0.5,7,80"))
+    assert [job.request.hint for job in jobs] == [None, None]
+    assert [job.request.request_id for job in jobs] == ["0", "1"]
+    assert {job.request.max_tokens for job in jobs} == {80}
+
+
+@pytest.mark.parametrize("column", ["lower", "upper"])
+def test_one_bound_alone_is_enough(tmp_path: Path, column: str) -> None:
+    """The other end is then as far off as it can be."""
+    (job,) = read_csv_trace(_write(tmp_path / "t.csv", f"{HEADER},{column}", "0,5,60,9"))
+    assert job.request.hint is not None
+    expected = (9, 60) if column == "lower" else (1, 9)
+    assert (job.request.hint.lower, job.request.hint.upper) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "arrivals"),
+    [
+        ("TIMESTAMP,ContextTokens,GeneratedTokens", "2023-11-16 18:15:4{i}.5000000,3,4", [0, 1]),
+        ("Timestamp,Model,Request tokens,Response tokens", "{i},GPT-4,3,4", [0, 1]),
+        ("arrival_s,client,input_tokens,output_tokens", "{i}.5,7,3,4", [0.5, 1.5]),
+        ("num_prefill_tokens,num_decode_tokens", "3,4", [0, 0]),
+    ],
+)
+def test_knows_the_columns_of_published_traces(
+    tmp_path: Path, header: str, row: str, arrivals: list[float]
+) -> None:
+    """Azure's dates count from the first; without times all arrive at 0. Gzip is understood."""
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("\n".join([header, row.format(i=0), row.format(i=1)]))
+    trace = read_csv_trace(path)
+    assert trace.arrival_time.tolist() == arrivals
+    assert trace.num_prompt_tokens.tolist() == [3, 3]
+    assert trace.num_output_tokens.tolist() == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["arrival_time,num_prompt_tokens", "0,1"], "row 1: no column num_output_tokens"),
+        ([HEADER, "0,1,2", "1,-3,2"], "row 3: num_prompt_tokens: got -3, allowed: an integer >= 1"),
+        ([HEADER, "0,1,2.5"], "row 2: num_output_tokens: got 2.5, allowed: an integer"),
+        ([HEADER, "0,1,nan"], "row 2: num_output_tokens: got nan, allowed: an integer"),
+        ([HEADER, "0,1,2", "0,1,"], "row 3: num_output_tokens: got '', allowed: a number"),
+        ([HEADER, "0,1,2", "0,1"], "row 3: num_output_tokens: got None, allowed: a number"),
+        ([HEADER, "0,many,2"], "row 2: num_prompt_tokens: got 'many', allowed: a number"),
+        ([HEADER, "0,1,1e300"], "row 2: num_output_tokens: got 1e+300, allowed: an integer"),
+        ([HEADER, "2,1,2", "1,1,2"], "row 3: arrival_time: got 1, allowed: ascending times"),
+        ([HEADER, "-1,1,2"], "row 2: arrival_time: got -1, allowed: seconds >= 0"),
+        ([HEADER, "inf,1,2"], "row 2: arrival_time: got inf, allowed: seconds >= 0"),
+        ([HEADER + ",lower,upper", "0,1,2,5,4"], "row 2: lower: got 5, allowed: <= upper"),
+        ([HEADER + ",lower", "0,1,2,0"], "row 2: lower: got 0, allowed: an integer >= 1"),
+        (
+            [HEADER + ",request_id", "0,1,2,a", "0,1,2,b", "0,1,2,a"],
+            "row 4: request_id: got 'a', allowed: each one once",
+        ),
+        ([HEADER], "no rows, allowed: one request per row"),
+        ([""], "row 1: no column arrival_time"),
+        (["TIMESTAMP,ContextTokens,GeneratedTokens", "soon,1,2"], "row 2: TIMESTAMP: got 'soon'"),
+    ],
+)
+def test_refuses_bad_rows(tmp_path: Path, lines: list[str], message: str) -> None:
+    """One line with the first thing that is wrong."""
+    path = _write(tmp_path / "t.csv", *lines)
+    with pytest.raises(ConfigError) as caught:
+        read_csv_trace(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_refuses_what_is_no_text(tmp_path: Path) -> None:
+    """A picture, an archive that is cut, a folder, a file that is not there."""
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe" * 10)
+    cut = tmp_path / "c.csv.gz"
+    cut.write_bytes(gzip.compress(b"x" * 10_000)[:40])
+    for path in (picture, cut, tmp_path, tmp_path / "none.csv"):
+        with pytest.raises(ConfigError, match=re.escape(str(path))):
+            read_csv_trace(path)
+
+
+def test_stops_at_a_row_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of any size is refused after so many rows, not read to its end."""
+    monkeypatch.setattr("amin.workload.csv_trace.MAX_ROWS", 3)
+    path = _write(tmp_path / "t.csv", HEADER, *["0,1,2"] * 4, "never read")
+    with pytest.raises(ConfigError, match="more than 3 rows"):
+        read_csv_trace(path)
+
+
+def test_numbers_keep_every_bit(tmp_path: Path) -> None:
+    """Times as they were written."""
+    times = np.sort(np.random.default_rng(0).random(200))
+    rows = [f"{time!r},1,2" for time in times.tolist()]
+    assert read_csv_trace(_write(tmp_path / "t.csv", HEADER, *rows)).arrival_time.tolist() == (
+        times.tolist()
+    )
