@@ -3,7 +3,8 @@
 The demo's prompts, at four times the capacity; all serve the same prompts in turn, told the same,
 seed after seed. The figures are the medians of the ratios.
 
-    python -m benchmarks smollm2 [--seeds N] [--requests N] [--load X]
+    python -m benchmarks smollm2 [--seeds N] [--requests N] [--load X] [--max-tokens N]
+                                 [--schedulers a,b,c]
 """
 
 from __future__ import annotations
@@ -15,26 +16,35 @@ import numpy as np
 from rich.console import Console
 
 from amin.demo.budget import Plan
-from amin.demo.contenders import BASELINE, CONTENDERS
+from amin.demo.contenders import BASELINE, Contender, contenders
 from amin.demo.model import smollm2
 from amin.demo.progress import progress
 from amin.demo.run import measure, serve_with, served_prompts
+from amin.demo.serve_one import ServeJob
 from amin.metrics.summary import Summary, summarize
 
 COLUMNS = ("mean_e2e_latency", "p99_e2e_latency", "output_tokens_per_second", "num_preemptions")
 
 
-def compare(seeds: Sequence[int], num_requests: int, load: float) -> dict[str, list[Summary]]:
+def compare(
+    chosen: Sequence[Contender],
+    seeds: Sequence[int],
+    num_requests: int,
+    load: float,
+    max_tokens: int,
+) -> dict[str, list[Summary]]:
     """Summaries by scheduler, one for each seed; the schedulers take turns within a seed."""
     model = smollm2()
-    found: dict[str, list[Summary]] = {contender.name: [] for contender in CONTENDERS}
+    found: dict[str, list[Summary]] = {contender.name: [] for contender in chosen}
     with progress(Console(stderr=True)) as track:
-        measured = measure(model, track)
+        measured = measure(model, track, max_tokens)
         plan = Plan(num_requests, load * measured.speed.capacity)
         for seed in seeds:
             prompts = served_prompts(num_requests, seed)
-            for contender in CONTENDERS:
-                result = serve_with(contender, plan, prompts, model, measured, seed, track)
+            for contender in chosen:
+                result = serve_with(
+                    contender, plan, prompts, model, measured, seed, track, max_tokens
+                )
                 found[contender.name].append(summarize(result))
     return found
 
@@ -45,15 +55,19 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--load", type=float, default=4.0, help="multiple of capacity")
+    parser.add_argument("--max-tokens", type=int, default=ServeJob.max_tokens)
+    parser.add_argument("--schedulers", default="", help="comma-separated; all of the demo if none")
     options = parser.parse_args(arguments)
-    found = compare(range(1, options.seeds + 1), options.requests, options.load)
+    chosen = contenders([name for name in options.schedulers.split(",") if name])
+    seeds = range(1, options.seeds + 1)
+    found = compare(chosen, seeds, options.requests, options.load, options.max_tokens)
     print(
         f"measured, {options.seeds} seeds x {options.requests} prompts at {options.load:g} x "
-        f"capacity, ratios to {BASELINE.name}"
+        f"capacity, at most {options.max_tokens} tokens each, ratios to {BASELINE.name}"
     )
     print("| scheduler | mean | p99 | output tokens/s | preemptions |")
     print("|---|---|---|---|---|")
-    for name in [contender.name for contender in CONTENDERS[1:]]:
+    for name in [contender.name for contender in chosen[1:]]:
         cells = []
         for column in COLUMNS:
             pairs = zip(found[name], found[BASELINE.name], strict=True)

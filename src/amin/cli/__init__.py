@@ -7,6 +7,7 @@ import sys
 import click
 
 from amin import __version__
+from amin.cli.compare import compare
 from amin.cli.demo import demo
 from amin.cli.policies import policies
 from amin.cli.serve import serve
@@ -20,7 +21,7 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, policies, demo):
+for command in (serve, simulate, compare, policies, demo):
     cli.add_command(command)
 
 

@@ -74,11 +74,11 @@ def simulate(trace: Path, records: Path | None, as_json: bool, **options: object
     """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
     from amin.experiment.run import Run
     from amin.experiment.setting import Setting
-    from amin.workload.csv_trace import read_csv_trace
+    from amin.workload.read import read_trace
 
     engine = Setting(**options).engine()  # type: ignore[arg-type]
     start = time.perf_counter()
-    workload = read_csv_trace(trace)
+    workload = read_trace(trace)
     simulation = engine.simulate(workload)
     seconds = time.perf_counter() - start
     run = Run(Setting(**options), simulation)  # type: ignore[arg-type]

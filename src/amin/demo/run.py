@@ -112,10 +112,11 @@ def served_prompts(number: int, seed: int) -> list[Prompt]:
     return [prompts[i] for i in order[:number]]
 
 
-def measure(model: Path, track: Track) -> Measured:
+def measure(model: Path, track: Track, max_tokens: int = ServeJob.max_tokens) -> Measured:
     """Serve the other half of the prompts under ample memory."""
     prompts, _ = halves()
-    job = _job(prompts, model, name="measuring", scheduler="vllm-fcfs", num_gpu_blocks=1024)
+    settings = {"scheduler": "vllm-fcfs", "num_gpu_blocks": 1024, "max_tokens": max_tokens}
+    job = _job(prompts, model, name="measuring", **settings)
     start = time.monotonic()
     result = _serve_in_process(job, track("measuring lengths and speed", len(prompts)))
     lengths: dict[str, list[int]] = {}
@@ -136,6 +137,7 @@ def serve_with(
     measured: Measured,
     seed: int,
     track: Track,
+    max_tokens: int = ServeJob.max_tokens,
 ) -> RunResult:
     """Serve the prompts with one contender in a fresh process."""
     with tempfile.TemporaryDirectory() as directory:
@@ -151,6 +153,7 @@ def serve_with(
             priorities=measured.priorities,
             requests_per_second=plan.requests_per_second,
             seed=seed,
+            max_tokens=max_tokens,
         )
         return _serve_in_process(job, track(f"serving: {contender.name}", len(prompts)))
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from amin.engine.simulator import Simulation
 from amin.engine.simulator.engine import Progress
+from amin.experiment.load import rho
 from amin.experiment.setting import Setting
 from amin.metrics.summary import Summary, summarize
 from amin.record import RunResult
@@ -38,23 +37,11 @@ class Run:
 
     @property
     def rho(self) -> float:
-        """The load: arrival rate x mean volume ÷ (KV tokens ÷ mean step time), arXiv 2605.04595.
+        """The load, 1 being the capacity; infinite where all requests arrive together.
 
-        1 is the capacity. The volume of a request is the sum over its steps of its tokens in
-        memory, s·o + o(o+1)/2. Infinite where all requests arrive together.
+        See `amin.experiment.load`.
         """
-        trace, accepted = self.simulation.trace, self.simulation.accepted
-        if not len(accepted):
-            return 0.0
-        prompt = trace.num_prompt_tokens[accepted].astype(float)
-        output = self.simulation.state.length.astype(float)
-        volume = float(np.mean(prompt * output + output * (output + 1) / 2))
-        arrivals = trace.arrival_time[accepted]
-        span = float(arrivals[-1] - arrivals[0])
-        if not span:
-            return math.inf
-        rate = (len(accepted) - 1) / span
-        return rate * volume * self.simulation.mean_step_time / self.setting.kv_tokens
+        return rho(self.simulation.trace, self.setting.config())
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
+from amin.engine.simulator.engine import find_policy
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
 from amin.errors import ConfigError
@@ -78,6 +79,10 @@ class Setting:
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,
         )
+
+    def check_policy(self) -> None:
+        """Raise a `ConfigError` or `ConformanceError` if the policy is none; compiles nothing."""
+        find_policy(self.policy)
 
     def engine(self) -> SimulatedEngine:
         """The engine, compiled."""

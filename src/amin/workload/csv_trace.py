@@ -31,7 +31,7 @@ def read_csv_trace(path: Path) -> Trace:
 
     Raises `ConfigError` naming file, row (the header is row 1), column and value.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         start = file.readline(_LONGEST_HEADER)
     header = [name.strip() for name in next(csv.reader([start]), [])]
     columns = columns_of(header, str(path))
@@ -47,7 +47,7 @@ def read_csv_trace(path: Path) -> Trace:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def opened(path: Path) -> Iterator[TextIO]:
     """The file as text; whatever is wrong with it is one line."""
     try:
         with path.open("rb") as binary:
@@ -66,7 +66,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 def _numbers(path: Path, header: list[str], names: list[str]) -> dict[str, Floats]:
     where = [header.index(name) for name in names]
-    with _opened(path) as file:
+    with opened(path) as file:
         file.readline(_LONGEST_HEADER)
         try:
             table = np.loadtxt(
@@ -85,7 +85,7 @@ def _numbers(path: Path, header: list[str], names: list[str]) -> dict[str, Float
 
 def _explain(path: Path, header: list[str], names: list[str]) -> None:
     """Name the first cell that is no number."""
-    with _opened(path) as file:
+    with opened(path) as file:
         for number, row in enumerate(csv.DictReader(file, fieldnames=header), start=1):
             if number == 1:
                 continue
@@ -102,7 +102,7 @@ def _explain(path: Path, header: list[str], names: list[str]) -> None:
 def _texts(path: Path, header: list[str], names: list[str]) -> dict[str, Texts]:
     if not names:
         return {}
-    with _opened(path) as file:
+    with opened(path) as file:
         rows = csv.reader(file)
         next(rows)
         where = [header.index(name) for name in names]

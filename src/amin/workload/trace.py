@@ -76,6 +76,23 @@ class Trace(Sequence[Job]):
             predicted_class=np.array([r.predicted_class for r in requests], np.object_),
         )
 
+    @classmethod
+    def of_lengths(cls, prompt: Ints, output: Ints, arrival_time: Floats) -> Trace:
+        """A trace of which nothing else is known; the cap is the longest output."""
+        zero = np.zeros(len(prompt), np.int64)
+        none = np.empty(0, np.object_)
+        return cls(
+            arrival_time=arrival_time,
+            num_prompt_tokens=prompt.astype(np.int64),
+            num_output_tokens=output.astype(np.int64),
+            max_tokens=zero + int(output.max(initial=1)),
+            lower=zero,
+            upper=zero,
+            priority=zero,
+            request_id=none,
+            predicted_class=none,
+        )
+
     def id_of(self, index: int) -> str:
         """The request's id."""
         return str(self.request_id[index]) if len(self.request_id) else str(index)

@@ -24,7 +24,6 @@ from amin.engine.simulator.state import (
     CANDIDATE_TOKENS,
     CHUNK,
     FIRST_SCHEDULED,
-    NOW,
     NUM_ADMISSIONS,
     NUM_FREE_BLOCKS,
     NUM_PROJECTED,
@@ -78,7 +77,7 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     state.scheduled[slot] = new
     count[TOKEN_BUDGET] -= new
     if np.isnan(state.times[slot, FIRST_SCHEDULED]):
-        state.times[slot, FIRST_SCHEDULED] = state.clock[NOW]
+        state.times[slot, FIRST_SCHEDULED] = state.clock[0]
 
 
 @cached_njit

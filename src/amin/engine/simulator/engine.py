@@ -14,7 +14,6 @@ from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.running import ADMISSION, BOUND, PRIORITY
 from amin.engine.simulator.state import (
-    BUSY,
     NUM_ENDED,
     NUM_SAMPLES,
     NUM_STEPS,
@@ -30,6 +29,7 @@ from amin.engine.stock import STOCK
 from amin.errors import PolicyError, UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.compiled import COLUMN, compile_rules
+from amin.policy.conformance import check_answers
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
 from amin.predictor.interface import Predictor
@@ -67,11 +67,6 @@ class Simulation:
     def num_steps(self) -> int:
         """Steps that were scheduled, empty ones among them."""
         return int(self.state.counts[NUM_STEPS])
-
-    @property
-    def mean_step_time(self) -> float:
-        """Seconds; NaN where there was no step."""
-        return float(self.state.clock[BUSY] / (self.num_steps or np.nan))
 
     def result(self) -> RunResult:
         """The run as every engine returns it: those that ran, then those that were rejected."""
@@ -116,6 +111,24 @@ class Simulation:
         )
 
 
+def find_policy(policy: str | Policy) -> tuple[Policy, int]:
+    """The policy meant, and whose rules decide (`amin.engine.simulator.state`).
+
+    Raises `UnknownNameError` for a name that is not known, `ConfigError` for an import path that
+    leads nowhere, and `ConformanceError` for a policy of somebody's own that breaks the contract.
+    """
+    if isinstance(policy, str) and policy in STOCK:
+        # Its rules are never asked.
+        return POLICIES["fcfs"], VLLM_FCFS if policy == "vllm-fcfs" else VLLM_PRIORITY
+    if isinstance(policy, str):
+        if policy not in POLICIES and ":" not in policy:
+            raise UnknownNameError("policy", policy, {*POLICIES, *STOCK})
+        policy = get_policy(policy)
+    if policy.name not in POLICIES:
+        check_answers(policy)
+    return policy, POLICY
+
+
 class SimulatedEngine:
     """Runs workloads under one policy.
 
@@ -135,17 +148,7 @@ class SimulatedEngine:
     ) -> None:
         self.config = config
         self.seed = seed
-        self._rules_of = POLICY
-        if isinstance(policy, str) and policy in STOCK:
-            # Its rules are never asked.
-            self._policy = POLICIES["fcfs"]
-            self._rules_of = VLLM_FCFS if policy == "vllm-fcfs" else VLLM_PRIORITY
-        elif isinstance(policy, Policy):
-            self._policy = policy
-        elif policy in POLICIES or ":" in policy:
-            self._policy = get_policy(policy)
-        else:
-            raise UnknownNameError("policy", policy, {*POLICIES, *STOCK})
+        self._policy, self._rules_of = find_policy(policy)
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
         self._rules = compile_rules(self._policy)

@@ -12,12 +12,10 @@ from amin.engine.rows import NUM_COMPUTED, NUM_OUTPUT, num_tokens
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.running import BOUND, bounded, enqueue, serve_running
 from amin.engine.simulator.state import (
-    BUSY,
     CHUNK,
     FINISH,
     FIRST_TOKEN,
     MAX_SAMPLES,
-    NOW,
     NUM_ARRIVED,
     NUM_ENDED,
     NUM_FREE_BLOCKS,
@@ -53,9 +51,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
         count[NUM_STEPS] += 1
         tokens = limits.max_num_batched_tokens - count[TOKEN_BUDGET]
         if tokens > 0:
-            seconds = _seconds(state, limits, cost, tokens)
-            state.clock[NOW] += seconds
-            state.clock[BUSY] += seconds
+            state.clock[0] += _seconds(state, limits, cost, tokens)
             _end_step(state, limits)
         elif count[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
@@ -63,7 +59,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
                 return ENDED if count[NUM_ENDED] == num_requests else LIVELOCK
             arrival = state.arrival[count[NUM_ARRIVED]]
             # The paper's time is a whole number of steps.
-            state.clock[NOW] = np.ceil(arrival) if limits.is_unit_time else arrival
+            state.clock[0] = np.ceil(arrival) if limits.is_unit_time else arrival
         if count[NUM_ENDED] == num_requests:
             return ENDED
         if count[STEPS_SINCE_END] > limits.max_steps_without_end:
@@ -76,7 +72,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
     count = state.counts
     while count[NUM_ARRIVED] < state.arrival.size:
         slot = count[NUM_ARRIVED]
-        if state.arrival[slot] > state.clock[NOW]:
+        if state.arrival[slot] > state.clock[0]:
             return
         count[NUM_ARRIVED] += 1
         row = state.table[slot]
@@ -138,9 +134,9 @@ def _end_step(state: State, limits: Limits) -> None:
         if new and row[NUM_COMPUTED] == num_tokens(row):
             row[NUM_OUTPUT] += 1
             if np.isnan(state.times[slot, FIRST_TOKEN]):
-                state.times[slot, FIRST_TOKEN] = state.clock[NOW]
+                state.times[slot, FIRST_TOKEN] = state.clock[0]
             if row[NUM_OUTPUT] == state.length[slot]:
-                state.times[slot, FINISH] = state.clock[NOW]
+                state.times[slot, FINISH] = state.clock[0]
                 count[NUM_FREE_BLOCKS] += state.blocks[slot]
                 state.blocks[slot] = 0
                 count[NUM_ENDED] += 1
@@ -174,7 +170,7 @@ def _sample(state: State, limits: Limits) -> None:
         if count[NUM_STEPS] % count[SAMPLE_STRIDE]:
             return
     i = count[NUM_SAMPLES]
-    samples[i, 0] = state.clock[NOW]
+    samples[i, 0] = state.clock[0]
     samples[i, 1] = limits.num_blocks - count[NUM_FREE_BLOCKS]
     samples[i, 2] = count[NUM_RUNNING]
     samples[i, 3] = count[NUM_WAITING]

@@ -55,7 +55,6 @@ RECOMPUTE, RESTART, SWAP = range(3)
 ) = range(22)
 
 FIRST_SCHEDULED, FIRST_TOKEN, FINISH = range(3)
-NOW, BUSY = range(2)
 
 MAX_SAMPLES = 4096
 """Of the state over time: when so many are kept, every second is dropped."""
@@ -113,7 +112,7 @@ class State(NamedTuple):
     times       (first scheduled, first token, finish) in seconds, NaN before
     rows        the projection: its three rows over those who run
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
-    clock       seconds: now, and spent in steps
+    clock       one entry: seconds
     counts      see above
     """
 
@@ -161,7 +160,7 @@ def new_state(num_requests: int, limits: Limits) -> State:
         times=np.full((num_requests, 3), np.nan),
         rows=np.ones((3, at_most + 1), np.int64),
         samples=np.zeros((MAX_SAMPLES, 4)),
-        clock=np.zeros(2),
+        clock=np.zeros(1),
         counts=counts,
         **each,
     )

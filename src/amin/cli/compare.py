@@ -1,0 +1,155 @@
+"""``amin compare``: many policies on one kind of traffic, in the simulator."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from amin.experiment.comparison import Comparison
+    from amin.experiment.setting import Setting
+    from amin.experiment.traffic import Traffic
+
+EXAMPLES = """
+\b
+Examples:
+  amin compare
+  amin compare --trace azure.csv.gz --kv-tokens 65536 --load 1.5
+  amin compare --workload sharegpt --arrivals gamma:3 --policies vllm-fcfs,amin-dynamic --seeds 20
+  amin compare --policies vllm-fcfs,your.module:POLICY
+\b
+NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. The first
+policy is what the others are compared with. Finished runs are kept below --out: the same command,
+interrupted, goes on from there.
+"""
+
+POLICIES = (
+    "vllm-fcfs,vllm-fcfs@0.05,vllm-priority,vllm-priority@0.05,"
+    "amax,amin-static,amin-dynamic,hindsight,smallest-volume"
+)
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--trace", help="a CSV or JSON-lines file, as for amin simulate")
+@click.option("--workload", default="lmsys-like", show_default=True, help="where there is no trace")
+@click.option("--num-requests", type=int, help="[default: 1000, of a trace all]")
+@click.option(
+    "--load",
+    type=float,
+    help="arrival rate as a multiple of capacity [default: a trace's own, else 1.5]",
+)
+@click.option(
+    "--arrivals", help="poisson, gamma:CV or batch [default: a trace's own, else poisson]"
+)
+@click.option(
+    "--predicted",
+    help="none, all:L,U, bins:W, relative:X or exact [default: what the workload says]",
+)
+@click.option("--policies", default=POLICIES, show_default=True, help="comma-separated")
+@click.option("--seeds", default=5, show_default=True, help="how many")
+@click.option("--kv-tokens", default=8176, show_default=True)
+@click.option("--block-size", default=16, show_default=True)
+@click.option("--step-time", default="linear:0.03,0.00015", show_default=True)
+@click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
+@click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
+@click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")
+@click.option("--forecast-floor", type=int, help="[default: as for amin simulate]")
+@click.option(
+    "--backend",
+    type=click.Choice(["threads", "ray"]),
+    default="threads",
+    show_default=True,
+    help="all cores of this machine, or a Ray cluster",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/compare"),
+    show_default=True,
+    help="folder for page, tables and finished runs",
+)
+def compare(
+    trace: str | None,
+    workload: str,
+    num_requests: int | None,
+    load: float | None,
+    arrivals: str | None,
+    predicted: str | None,
+    policies: str,
+    seeds: int,
+    backend: str,
+    out: Path,
+    **engine: Any,
+) -> None:
+    """Compare policies: what would each do with this traffic and this KV memory?
+
+    Without a trace: LMSYS-like requests at 1.5 x capacity, in some seconds.
+    """
+    from amin.demo.progress import progress
+    from amin.experiment.comparison import compare as run
+    from amin.experiment.setting import Setting
+    from amin.experiment.traffic import Traffic
+
+    if load is None and trace is None and arrivals != "batch":
+        load = 1.5
+    traffic = Traffic(trace or workload, num_requests, load, arrivals, predicted)
+    setting = Setting(**engine)
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    with progress(Console(stderr=True)) as track:
+        comparison = run(
+            names,
+            traffic,
+            setting,
+            range(1, seeds + 1),
+            folder=out / "cells",
+            backend=backend,
+            track=track,
+        )
+    _print(comparison, traffic)
+    _write(comparison, names, traffic, setting, out)
+
+
+def _print(comparison: Comparison, traffic: Traffic) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    first = comparison.rows[0]
+    rho = "all at once" if first["rho"] is None else f"{first['rho']:.2f} x capacity"
+    console.print(
+        f"\nSimulated, deciding as vLLM does: {traffic.source}, load {rho}, "
+        f"{first['kv_tokens']:,} KV tokens. {comparison.labels[0]} in seconds, tokens and counts; "
+        "the others as ratios to it, the mean over seeds (smallest-largest):\n",
+        highlight=False,
+    )
+    console.print(comparison.as_table())
+
+
+def _write(
+    comparison: Comparison, names: list[str], traffic: Traffic, setting: Setting, out: Path
+) -> None:
+    from amin.experiment.comparison import cells_of
+    from amin.policy.catalog import POLICIES as KNOWN
+    from amin.report.page import render_page
+
+    first = comparison.rows[0]["seed"]
+    runs = [cell.run() for cell in cells_of(names, traffic, setting, [first])]
+    for name, run in zip(names, runs, strict=True):
+        run.result.policy = name
+    how = {
+        "workload": f"{traffic}, seed {first} of {len({row['seed'] for row in comparison.rows})}",
+        "engine": str(setting.config()),
+        "load": f"{runs[0].rho:.2f} x capacity (inf: all at once)",
+        "command": shlex.join(["amin", *sys.argv[1:]]),
+    }
+    words = {name: KNOWN[name].summary for name in names if name in KNOWN}
+    page = render_page([run.result for run in runs], title="amin compare", how=how, words=words)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "index.html").write_text(page, encoding="utf-8")
+    (out / "table.md").write_text(comparison.as_markdown(), encoding="utf-8")
+    (out / "runs.csv").write_text(comparison.as_csv(), encoding="utf-8")
+    Console().print(f"\npage: {out / 'index.html'}", soft_wrap=True)

@@ -1,0 +1,153 @@
+"""Policies side by side on one kind of traffic, over seeds: the table, the CSV, the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from amin.errors import ConfigError
+from amin.experiment.setting import Setting
+from amin.experiment.sweep import Cell, Row, sweep
+from amin.experiment.traffic import Traffic
+from amin.policy.interface import Policy
+
+Track = Callable[[str, int], Callable[[], None]]
+
+COLUMNS = (
+    ("mean e2e", "mean_e2e_latency"),
+    ("p99 e2e", "p99_e2e_latency"),
+    ("mean TTFT", "mean_ttft"),
+    ("makespan", "makespan"),
+    ("recomputed", "num_recomputed_tokens"),
+    ("preemptions", "num_preemptions"),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of cells: `labels` in order, the baseline first, each with every seed."""
+
+    labels: tuple[str, ...]
+    rows: list[Row]
+
+    def ratios(self, label: str, column: str) -> list[float]:
+        """Each seed's value ÷ that of the baseline on the same requests; NaN for x ÷ 0."""
+        mine, base = (
+            {row["seed"]: row[column] for row in self.rows if row["label"] == name}
+            for name in (label, self.labels[0])
+        )
+        return [
+            mine[seed] / base[seed] if mine[seed] is not None and base[seed] else float("nan")
+            for seed in mine
+        ]
+
+    def as_frame(self) -> Any:
+        """A pandas frame, a row per cell; raises `ConfigError` where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigError("frame: pandas is not installed; pip install pandas") from error
+        return pandas.DataFrame(self.rows)
+
+    def as_csv(self) -> str:
+        """A row per cell, unrounded."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+    def as_table(self) -> Table:
+        """For a terminal: the baseline's means, and everybody's ratios to it."""
+        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+        for i, cell in enumerate(self._header()):
+            table.add_column(cell, justify="right" if i else "left", overflow="fold", no_wrap=not i)
+        for label in self.labels:
+            table.add_row(*self._cells(label))
+        return table
+
+    def as_markdown(self) -> str:
+        """The same in GitHub's Markdown."""
+        rows = [self._header(), ["---"] * len(self._header()), *map(self._cells, self.labels)]
+        return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+    def _header(self) -> list[str]:
+        return ["policy", *(title for title, _ in COLUMNS), "finished"]
+
+    def _cells(self, label: str) -> list[str]:
+        mine = [row for row in self.rows if row["label"] == label]
+        finished = sum(row["num_finished"] for row in mine)
+        cells = [label]
+        for _, column in COLUMNS:
+            values = [row[column] for row in mine if row[column] is not None]
+            if label == self.labels[0] and values:
+                cells.append(f"{np.mean(values):,.4g}")
+                continue
+            ratios = [ratio for ratio in self.ratios(label, column) if not np.isnan(ratio)]
+            if not ratios:
+                cells.append("-")
+                continue
+            spread = f" ({min(ratios):.2f}-{max(ratios):.2f})" if len(ratios) > 1 else ""
+            cells.append(f"{np.mean(ratios):.2f}{spread}")
+        return [*cells, f"{finished:,}"]
+
+
+def cells_of(
+    policies: Sequence[str | Policy], traffic: Traffic, setting: Setting, seeds: Sequence[int]
+) -> list[Cell]:
+    """A cell for each policy and seed.
+
+    A policy is as for `Setting`, or such a name with a watermark: ``vllm-priority@0.05``.
+    """
+    cells = []
+    for policy in policies:
+        label = policy if isinstance(policy, str) else policy.name
+        changed = setting
+        if isinstance(policy, str) and "@" in policy:
+            policy, _, watermark = policy.partition("@")
+            changed = replace(setting, watermark=_share(watermark, label))
+        for seed in seeds:
+            each = replace(changed, policy=policy, seed=seed)
+            cells.append(Cell(label, traffic, each))
+    return cells
+
+
+def compare(
+    policies: Sequence[str | Policy],
+    traffic: Traffic,
+    setting: Setting,
+    seeds: Sequence[int] = (1, 2, 3, 4, 5),
+    *,
+    folder: Path | None = None,
+    backend: str = "threads",
+    num_workers: int | None = None,
+    track: Track = lambda what, total: lambda: None,
+) -> Comparison:
+    """Run all policies on the same requests; the first is the baseline.
+
+    See `amin.experiment.sweep.sweep` for `folder`, `backend` and `num_workers`; `track` is told
+    what is done and how often, and what it returns is called after each run.
+    """
+    if not policies or not seeds:
+        raise ConfigError("policies, seeds: got none, allowed: one or more of each")
+    cells = cells_of(policies, traffic, setting, seeds)
+    for cell in cells:
+        cell.setting.check_policy()
+    advance = track("simulating", len(cells))
+    rows = sweep(cells, folder=folder, backend=backend, num_workers=num_workers, advance=advance)
+    return Comparison(tuple(dict.fromkeys(cell.label for cell in cells)), rows)
+
+
+def _share(text: str, label: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"policies: got {label!r}, allowed: NAME or NAME@WATERMARK") from error

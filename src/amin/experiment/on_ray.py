@@ -1,0 +1,36 @@
+"""Cells as Ray tasks, on this machine or on a cluster that ``ray.init`` finds (RAY_ADDRESS)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from amin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from amin.experiment.sweep import Cell, Row
+
+MAX_RETRIES = 5
+"""How often a cell is run again whose worker died: cells are pure, so again is as good."""
+
+
+def run_on_ray(cells: Iterable[tuple[int, Cell]]) -> Iterator[tuple[int, Row]]:
+    """(number, row) of each cell, as they finish; raises `ConfigError` where Ray is missing."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            "backend: ray is not installed; allowed: threads, or pip install 'amin[ray]'"
+        ) from error
+    if not ray.is_initialized():
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+
+    @ray.remote(max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]
+    def run(number: int, cell: Cell) -> tuple[int, Row]:
+        return number, cell.row()
+
+    pending: list[Any] = [run.remote(number, cell) for number, cell in cells]
+    while pending:
+        done, pending = ray.wait(pending)
+        yield from ray.get(done)

@@ -1,0 +1,70 @@
+"""What arrives: a file or a generator, at a load, with what is predicted of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from amin.engine.simulator import SimulatorConfig
+from amin.errors import ConfigError
+from amin.experiment.load import at_load
+from amin.workload.generate import LMSYS_LIKE, arrival_times, generate, names
+from amin.workload.intervals import intervals
+from amin.workload.read import read_trace
+from amin.workload.trace import Trace
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """A workload for each seed.
+
+    source         a generator (``amin.workload.generate.names``) or the path of a trace
+    num_requests   how many; of a trace, the first so many (None: all; of a generator 1,000)
+    load           arrival rate as a multiple of capacity; None keeps a trace's own times, and has
+                   a generator's requests all arrive at 0
+    arrivals       poisson, gamma:CV or batch; None keeps a trace's own pattern, else poisson
+    predicted      `amin.workload.intervals`; None keeps what the workload says itself
+    """
+
+    source: str = LMSYS_LIKE
+    num_requests: int | None = None
+    load: float | None = None
+    arrivals: str | None = None
+    predicted: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_requests is not None and self.num_requests < 1:
+            raise ConfigError(f"num_requests: got {self.num_requests}, allowed: >= 1")
+        if self.load is not None and not 0 < self.load < math.inf:
+            raise ConfigError(f"load: got {self.load}, allowed: > 0")
+        if self.arrivals is not None:
+            arrival_times(1, 1.0, self.arrivals, 0)
+        if self.predicted is not None:
+            intervals(self.predicted)
+        if self.source not in names() and not Path(self.source).is_file():
+            raise ConfigError(
+                f"workload: got {self.source!r}, allowed: a file or {', '.join(names())}"
+            )
+
+    def trace(self, seed: int, config: SimulatorConfig) -> Trace:
+        """The requests of a seed, for an engine of this shape (which the load refers to)."""
+        trace = self._requests(seed)
+        if self.predicted is not None:
+            trace = intervals(self.predicted)(trace)
+        if self.arrivals is not None:
+            unit = arrival_times(len(trace), 1.0, self.arrivals, seed)
+            trace = replace(trace, arrival_time=unit)
+        if self.load is None or self.arrivals == "batch":
+            return trace
+        return at_load(trace, self.load, config, seed)
+
+    def _requests(self, seed: int) -> Trace:
+        if self.source in names():
+            return generate(self.source, self.num_requests or 1000, seed=seed)
+        return self._file[: self.num_requests]
+
+    @cached_property
+    def _file(self) -> Trace:
+        return read_trace(Path(self.source))

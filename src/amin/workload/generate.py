@@ -1,0 +1,97 @@
+"""Workloads that need no file: lengths like those of public traces, arrivals of a chosen kind.
+
+The lengths come from tables that ship with amin (`scripts/length_tables.py` makes them): one of 64
+equal slices of the trace's prompts, of each the mean, and one of the replies to prompts in that
+fifth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from amin.errors import ConfigError, UnknownNameError
+from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
+from amin.workload.trace import Floats, Trace
+
+LMSYS_LIKE = "lmsys-like"
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    text = resources.files("amin.workload").joinpath("lengths.json").read_text("utf-8")
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def names() -> list[str]:
+    """The workloads that `generate` knows."""
+    return [LMSYS_LIKE, *_tables()]
+
+
+def generate(
+    name: str, num_requests: int, *, seed: int, rate: float = math.inf, arrivals: str = "poisson"
+) -> Trace:
+    """`num_requests` requests like those of `name`, arriving at `rate` per second.
+
+    `arrivals` is as for `arrival_times`. LMSYS-like requests come with the class that a real
+    classifier predicted, also as their priority, and with that class's bounds: its lowest length by
+    definition, which a fifth of its replies undercut, and its 95 % quantile. Raises `ConfigError`,
+    naming field, value and what is allowed.
+    """
+    if num_requests < 1:
+        raise ConfigError(f"num_requests: got {num_requests}, allowed: >= 1")
+    times = arrival_times(num_requests, rate, arrivals, seed)
+    if name == LMSYS_LIKE:
+        replies = embedded_replies(max(num_requests, 20_000), seed)
+        jobs = lmsys_like(
+            replies,
+            num_requests=num_requests,
+            requests_per_second=math.inf,
+            seed=seed,
+            class_priorities=True,
+        )
+        trace = Trace.of(jobs)
+        classes = trace.predicted_class.astype(int)
+        lower, upper = np.array(NOMINAL_FLOORS), np.array(replies.class_quantiles(0.95))
+        return replace(trace, arrival_time=times, lower=lower[classes], upper=upper[classes])
+    if name not in _tables():
+        raise UnknownNameError("workload", name, names())
+    table = _tables()[name]
+    rng = np.random.default_rng(seed)
+    prompts, replies = np.array(table["num_prompt_tokens"]), np.array(table["num_output_tokens"])
+    at = rng.random(num_requests)
+    prompt = prompts[(at * len(prompts)).astype(int)]
+    slot = rng.integers(0, replies.shape[1], num_requests)
+    return Trace.of_lengths(prompt, replies[(at * len(replies)).astype(int), slot], times)
+
+
+def arrival_times(num_requests: int, rate: float, kind: str, seed: int) -> Floats:
+    """Seconds of so many arrivals at `rate` per second.
+
+    poisson     independent of each other
+    gamma:CV    in bursts: gaps with that coefficient of variation (1 is poisson)
+    batch       all at 0, as at an infinite rate
+    """
+    if not rate > 0:
+        raise ConfigError(f"rate: got {rate}, allowed: > 0 requests per second")
+    kind, _, text = kind.partition(":")
+    rng = np.random.default_rng([seed, 1])
+    if kind == "batch" or math.isinf(rate):
+        return np.zeros(num_requests)
+    if kind == "poisson" and not text:
+        return np.cumsum(rng.exponential(1.0, num_requests)) / rate
+    try:
+        cv = float(text)
+    except ValueError:
+        cv = math.nan
+    if kind != "gamma" or not 0 < cv < math.inf:
+        got = f"{kind}:{text}" if text else kind
+        raise ConfigError(f"arrivals: got {got!r}, allowed: poisson, gamma:CV (CV > 0) or batch")
+    shape = 1 / cv**2
+    return np.cumsum(rng.gamma(shape, 1 / shape, num_requests)) / rate
