@@ -19,12 +19,15 @@ MAX_TOKENS = COLUMN["max_tokens"]
 
 
 @cached_njit
-def num_tokens(row: Ints) -> int:
+def num_tokens(table: Ints, slot: int) -> int:
     """Tokens in memory at the end of this step, were the whole prompt computed in it.
 
-    The last token of a reply is never fed back, so it is never in memory.
+    The last token of a reply is never fed back, so it is never in memory. By slot and not by row,
+    since a row of a table is a new object, and making one costs more than the rest.
     """
-    tokens: int = row[NUM_PROMPT] + min(row[NUM_OUTPUT], row[MAX_TOKENS] - 1)
+    tokens: int = table[slot, NUM_PROMPT] + min(
+        table[slot, NUM_OUTPUT], table[slot, MAX_TOKENS] - 1
+    )
     return tokens
 
 
@@ -41,7 +44,7 @@ def num_blocks_asked(
     asked = 0
     for slot in slots:
         computed = table[slot, NUM_COMPUTED]
-        new = max(min(num_tokens(table[slot]) - computed, chunk, token_budget), 0)
+        new = max(min(num_tokens(table, slot) - computed, chunk, token_budget), 0)
         token_budget -= new
         if new:
             for size in sizes:
@@ -88,7 +91,7 @@ def look_ahead(
     rows = np.empty((3, slots.size), np.int64)
     num_held = ahead = 0
     for i, slot in enumerate(slots):
-        tokens = num_tokens(table[slot])
+        tokens = num_tokens(table, slot)
         left = tokens - table[slot, NUM_COMPUTED]
         held = tokens + lookahead
         remaining = steps[i] + steps_to_compute(left, ahead, slots.size, token_budget, chunk)

@@ -63,7 +63,8 @@ def at_load(trace: Trace, load: float, config: SimulatorConfig, seed: int) -> Tr
 
 def _fits(trace: Trace, config: SimulatorConfig) -> npt.NDArray[np.bool_]:
     output = np.minimum(trace.num_output_tokens, trace.max_tokens)
-    return trace.num_prompt_tokens + output <= config.capacity_tokens
+    fits: npt.NDArray[np.bool_] = trace.num_prompt_tokens + output <= config.capacity_tokens
+    return fits
 
 
 def _lengths(trace: Trace, config: SimulatorConfig) -> tuple[Floats, Floats]:

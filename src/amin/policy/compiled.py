@@ -39,9 +39,9 @@ class Rules(NamedTuple):
 
 
 @cached_njit
-def ask(rule: Any, row: npt.NDArray[np.int64]) -> int:
+def ask(rule: Any, table: Table, slot: int) -> int:
     """One of `Rules`, asked about one row of a table."""
-    answer: int = rule(to_fixed_tuple(row, NUM_COLUMNS))
+    answer: int = rule(to_fixed_tuple(table[slot], NUM_COLUMNS))
     return answer
 
 

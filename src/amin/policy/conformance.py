@@ -113,7 +113,7 @@ CHECKS: tuple[Callable[[Policy], None], ...] = (
 )
 
 
-def check_answers(policy: Policy) -> None:
+def try_rules(policy: Policy) -> None:
     """`CHECKS` but for the compiler's, in some milliseconds."""
     for check in CHECKS:
         if check is not check_rules_compile:

@@ -63,4 +63,5 @@ def least_total_latency(
     )
     if model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         raise ConfigError(f"optimum: not proved in {seconds:g} s; allowed: a smaller instance")
-    return round(model.getInfo().objective_function_value)
+    total: int = round(model.getInfo().objective_function_value)
+    return total

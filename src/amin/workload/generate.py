@@ -64,11 +64,11 @@ def generate(
         raise UnknownNameError("workload", name, names())
     table = _tables()[name]
     rng = np.random.default_rng(seed)
-    prompts, replies = np.array(table["num_prompt_tokens"]), np.array(table["num_output_tokens"])
+    prompts, outputs = np.array(table["num_prompt_tokens"]), np.array(table["num_output_tokens"])
     at = rng.random(num_requests)
     prompt = prompts[(at * len(prompts)).astype(int)]
-    slot = rng.integers(0, replies.shape[1], num_requests)
-    return Trace.of_lengths(prompt, replies[(at * len(replies)).astype(int), slot], times)
+    slot = rng.integers(0, outputs.shape[1], num_requests)
+    return Trace.of_lengths(prompt, outputs[(at * len(outputs)).astype(int), slot], times)
 
 
 def arrival_times(num_requests: int, rate: float, kind: str, seed: int) -> Floats:

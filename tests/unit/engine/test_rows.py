@@ -31,7 +31,7 @@ def table_of(
 def test_the_last_token_is_never_in_memory(output: int, tokens: int) -> None:
     """A prompt of 10 and at most 5 tokens: the fifth is not fed back."""
     table, slots = table_of([(10, output, 0)], max_tokens=5)
-    assert num_tokens(table[slots[0]]) == tokens
+    assert num_tokens(table, slots[0]) == tokens
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ VLLM = SimulatorConfig(num_blocks=256, block_size=16)
 
 def test_capacity_by_hand() -> None:
     """Requests of 5 + 6 + 7 = 18 token-steps in a memory of 180: ten a step... of 1."""
-    trace = Trace.of_lengths(np.full(9, 4), np.full(9, 3), np.arange(9.0))
+    trace = Trace.of_lengths(np.full(9, 4), np.full(9, 3), np.arange(9).astype(np.float64))
     assert capacity(trace, SimulatorConfig.unit_time(180)) == pytest.approx(10)
     assert rho(trace, SimulatorConfig.unit_time(180)) == pytest.approx(0.1)
 

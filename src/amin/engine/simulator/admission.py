@@ -8,74 +8,97 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.projection import insert, peak, remove
+from amin.engine.projection import Ints, insert, peak, remove
 from amin.engine.rows import (
     NUM_COMPUTED,
+    NUM_PROMPT,
     look_ahead,
     num_blocks_asked,
     num_tokens,
     steps_to_compute,
 )
-from amin.engine.simulator.heap import SLOT, pop
-from amin.engine.simulator.running import ADMISSION, num_blocks_for
+from amin.engine.simulator.heap import SLOT as HEAP_SLOT
+from amin.engine.simulator.heap import pop
+from amin.engine.simulator.running import ADMISSION, num_blocks_for, sync
 from amin.engine.simulator.state import (
+    BLOCKS,
     CANDIDATE,
     CANDIDATE_COLUMN,
     CANDIDATE_TOKENS,
     CHUNK,
+    COMPUTED,
     FIRST_SCHEDULED,
+    FRONTIER,
+    LANE_FRONTIER,
+    LAST,
+    LENGTH,
     NUM_ADMISSIONS,
+    NUM_COMPUTING,
     NUM_FREE_BLOCKS,
+    NUM_FREE_LANES,
     NUM_PROJECTED,
     NUM_RUNNING,
     NUM_SWAPPED_TOKENS,
     NUM_WAITING,
+    SCHEDULED,
+    SLOT,
+    SWAPPED,
+    TIE,
     TOKEN_BUDGET,
+    TOKENS,
     TOKENS_AHEAD,
     Limits,
     State,
 )
-from amin.jit import cached_njit
+from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules, ask
 
 
-@cached_njit
+@inlined_njit
 def admit(state: State, limits: Limits, rules: Rules) -> None:
     """Admit from the head of the queue until one must wait."""
-    count = state.counts
-    count[NUM_PROJECTED] = -1
-    while count[TOKEN_BUDGET] > 0 and count[NUM_WAITING] > 0:
-        slot = state.heap[SLOT, 0]
-        if count[NUM_RUNNING] >= limits.max_num_seqs:
-            return
-        if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
-            return
-        tokens, start = num_tokens(state.table[slot]), state.swapped[slot]
-        new = min(tokens - start, count[CHUNK], count[TOKEN_BUDGET])
+    counts = state.counts
+    counts[NUM_PROJECTED] = -1
+    while counts[TOKEN_BUDGET] > 0 and counts[NUM_WAITING] > 0:
+        slot = state.heap[HEAP_SLOT, 0]
+        if counts[NUM_RUNNING] >= limits.max_num_seqs:
+            break
+        tokens, start = num_tokens(state.table, slot), state.facts[slot, SWAPPED]
+        new = min(tokens - start, counts[CHUNK], counts[TOKEN_BUDGET])
         blocks = num_blocks_for(limits, start + new + limits.lookahead)
-        margin = limits.watermark if count[NUM_RUNNING] else 0
+        margin = limits.watermark if counts[NUM_RUNNING] else 0
         # vLLM wants the whole prompt to fit, though it computes but a chunk of it now.
-        if max(num_blocks_for(limits, tokens), blocks) + margin > count[NUM_FREE_BLOCKS]:
-            return
-        pop(state.heap, count[NUM_WAITING])
-        count[NUM_WAITING] -= 1
+        if max(num_blocks_for(limits, tokens), blocks) + margin > counts[NUM_FREE_BLOCKS]:
+            break
+        if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
+            break
+        pop(state.heap, counts[NUM_WAITING])
+        counts[NUM_WAITING] -= 1
         _start(state, slot, blocks, start, new)
 
 
 @cached_njit
 def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
-    count, row = state.counts, state.table[slot]
-    count[NUM_SWAPPED_TOKENS] += start
-    state.swapped[slot] = 0
-    row[NUM_COMPUTED] = start
-    row[ADMISSION] = count[NUM_ADMISSIONS]
-    count[NUM_ADMISSIONS] += 1
-    state.running[count[NUM_RUNNING]] = slot
-    count[NUM_RUNNING] += 1
-    state.blocks[slot] = blocks
-    count[NUM_FREE_BLOCKS] -= blocks
-    state.scheduled[slot] = new
-    count[TOKEN_BUDGET] -= new
+    counts, table = state.counts, state.table
+    counts[NUM_SWAPPED_TOKENS] += start
+    state.facts[slot, SWAPPED] = 0
+    table[slot, NUM_COMPUTED] = start
+    table[slot, ADMISSION] = counts[NUM_ADMISSIONS]
+    counts[NUM_ADMISSIONS] += 1
+    counts[NUM_FREE_LANES] -= 1
+    lane = state.free_lanes[counts[NUM_FREE_LANES]]
+    state.running[counts[NUM_RUNNING]] = lane
+    counts[NUM_RUNNING] += 1
+    counts[NUM_FREE_BLOCKS] -= blocks
+    counts[TOKEN_BUDGET] -= new
+    lanes = state.lanes
+    lanes[lane, SLOT] = slot
+    lanes[lane, TOKENS] = num_tokens(table, slot)
+    lanes[lane, COMPUTED] = start
+    lanes[lane, LAST] = table[slot, NUM_PROMPT] + state.facts[slot, LENGTH]
+    lanes[lane, BLOCKS] = blocks
+    lanes[lane, SCHEDULED] = new
+    lanes[lane, LANE_FRONTIER] = state.facts[slot, FRONTIER]
     if np.isnan(state.times[slot, FIRST_SCHEDULED]):
         state.times[slot, FIRST_SCHEDULED] = state.clock[0]
 
@@ -83,77 +106,121 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
 @cached_njit
 def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -> bool:
     """As `amin.engine.vllm.memory.Memory.admits`; an idle engine admits anything."""
-    count, num_running = state.counts, state.counts[NUM_RUNNING]
+    counts, num_running = state.counts, state.counts[NUM_RUNNING]
     if num_running == 0:
         return True
     room = limits.num_blocks - limits.watermark
-    tokens = num_tokens(state.table[slot])
-    if num_blocks_for(limits, tokens) > count[NUM_FREE_BLOCKS] - limits.watermark:
-        return False
-    if count[NUM_PROJECTED] >= 0 and count[CANDIDATE] == state.running[num_running - 1]:
-        count[NUM_PROJECTED] += 1
-        count[TOKENS_AHEAD] += count[CANDIDATE_TOKENS]
-        count[CANDIDATE_COLUMN] = -1
-    if count[NUM_PROJECTED] != num_running:
+    tokens = num_tokens(state.table, slot)
+    if counts[NUM_PROJECTED] >= 0 and counts[CANDIDATE] == slot_at(state, num_running - 1):
+        counts[NUM_PROJECTED] += 1
+        counts[TOKENS_AHEAD] += counts[CANDIDATE_TOKENS]
+        counts[CANDIDATE_COLUMN] = -1
+    if counts[NUM_PROJECTED] != num_running:
+        if _least_peak(state, limits, tokens) > room:
+            return False
         _project(state, limits, rules)
-    count[CANDIDATE], count[CANDIDATE_TOKENS] = slot, tokens
-    steps = max(ask(rules.forecast, state.table[slot]), limits.forecast_floor)
-    budget, chunk = limits.max_num_batched_tokens, count[CHUNK]
-    left = tokens - state.swapped[slot]
-    steps += steps_to_compute(left, count[TOKENS_AHEAD], num_running, budget, chunk)
-    if count[CANDIDATE_COLUMN] >= 0:
-        remove(state.rows, num_running, count[CANDIDATE_COLUMN])
+    counts[CANDIDATE], counts[CANDIDATE_TOKENS] = slot, tokens
+    steps = max(ask(rules.forecast, state.table, slot), limits.forecast_floor)
+    budget, chunk = limits.max_num_batched_tokens, counts[CHUNK]
+    left = tokens - state.facts[slot, SWAPPED]
+    steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
+    if counts[CANDIDATE_COLUMN] >= 0:
+        remove(state.rows, num_running, counts[CANDIDATE_COLUMN])
     held = tokens + limits.lookahead
-    count[CANDIDATE_COLUMN] = insert(state.rows, num_running, held, steps, 0)
+    counts[CANDIDATE_COLUMN] = insert(state.rows, num_running, held, steps, 0)
     return bool(peak(state.rows, num_running + 1, limits.block_size, 1) <= room)
+
+
+@inlined_njit
+def slot_at(state: State, index: int) -> int:
+    """Who is at this place of ``running``."""
+    slot: int = state.lanes[state.running[index], SLOT]
+    return slot
+
+
+@cached_njit
+def _least_peak(state: State, limits: Limits, tokens: int) -> int:
+    """A peak that is reached whatever is forecast: all are there for `forecast_floor` steps."""
+    ahead = limits.lookahead + limits.forecast_floor - 1
+    blocks = num_blocks_for(limits, tokens + ahead)
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        blocks += num_blocks_for(limits, state.lanes[lane, TOKENS] + ahead)
+    return blocks
 
 
 @cached_njit
 def _project(state: State, limits: Limits, rules: Rules) -> None:
     """Start the forecast of this step's admissions over."""
-    count = state.counts
-    slots = state.running[: count[NUM_RUNNING]]
+    counts = state.counts
+    slots = _running_slots(state)
     steps = np.empty(slots.size, np.int64)
     for i in range(slots.size):
-        steps[i] = max(ask(rules.forecast, state.table[slots[i]]), limits.forecast_floor)
-    rows, _, count[TOKENS_AHEAD] = look_ahead(
+        steps[i] = max(ask(rules.forecast, state.table, slots[i]), limits.forecast_floor)
+    rows, _, counts[TOKENS_AHEAD] = look_ahead(
         state.table, slots, steps, state.shared, limits.block_size, 1,
-        np.empty((0, 3), np.int64), limits.lookahead, limits.max_num_batched_tokens, count[CHUNK],
+        np.empty((0, 3), np.int64), limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK],
     )  # fmt: skip
     order = np.argsort(-rows[1])
     for i in range(slots.size):
-        state.rows[:, i] = rows[:, order[i]]
-    count[NUM_PROJECTED] = slots.size
-    count[CANDIDATE] = count[CANDIDATE_COLUMN] = -1
+        column = order[i]
+        for j in range(3):
+            state.rows[j, i] = rows[j, column]
+    counts[NUM_PROJECTED] = slots.size
+    counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = -1
 
 
 @cached_njit
+def _running_slots(state: State) -> Ints:
+    """Those who run, in order, their rows up to date."""
+    sync(state)
+    slots = np.empty(state.counts[NUM_RUNNING], np.int64)
+    for i in range(slots.size):
+        slots[i] = slot_at(state, i)
+    return slots
+
+
+@inlined_njit
 def move_victims(state: State, limits: Limits, rules: Rules) -> None:
     """Put who must leave in this step at the end of ``running``, first to leave last.
 
     As `amin.engine.vllm.memory.Memory.victims`.
     """
-    count = state.counts
-    size, free = count[NUM_RUNNING], count[NUM_FREE_BLOCKS]
-    running, sizes = state.running, np.full(1, limits.block_size)
-    limit = limits.lookahead, limits.max_num_batched_tokens, count[CHUNK]
-    if num_blocks_asked(state.table, running[:size], sizes, *limit) <= free:
+    counts, lanes = state.counts, state.lanes
+    num_running, free = counts[NUM_RUNNING], counts[NUM_FREE_BLOCKS]
+    if counts[NUM_COMPUTING] or num_running > limits.max_num_batched_tokens:
+        _choose_victims(state, limits, rules)
+    elif num_running * num_blocks_for(limits, 1 + limits.lookahead) > free:
+        asked = 0
+        for lane in state.running[:num_running]:
+            tokens = lanes[lane, COMPUTED] + 1 + limits.lookahead
+            asked += tokens > lanes[lane, BLOCKS] * limits.block_size
+        if asked > free:
+            _choose_victims(state, limits, rules)
+
+
+@cached_njit
+def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
+    counts, running = state.counts, state.running
+    slots, free = _running_slots(state), counts[NUM_FREE_BLOCKS]
+    sizes = np.full(1, limits.block_size)
+    limit = limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK]
+    if num_blocks_asked(state.table, slots, sizes, *limit) <= free:
         return
-    keys = np.empty(size, np.int64)
-    for i in range(size):
-        keys[i] = ask(rules.preemption_order, state.table[running[i]])
-    staying = size
+    keys = np.empty(slots.size, np.int64)
+    for i in range(slots.size):
+        keys[i] = ask(rules.preemption_order, state.table, slots[i])
+    staying = slots.size
     while staying > 0:
         first = 0
         for i in range(1, staying):
-            tie, other = state.tie[running[i]], state.tie[running[first]]
+            tie, other = state.times[slots[i], TIE], state.times[slots[first], TIE]
             if keys[i] < keys[first] or (keys[i] == keys[first] and tie < other):
                 first = i
-        victim, key = running[first], keys[first]
+        victim, slot = running[first], slots[first]
         for i in range(first, staying - 1):
-            running[i], keys[i] = running[i + 1], keys[i + 1]
+            running[i], slots[i], keys[i] = running[i + 1], slots[i + 1], keys[i + 1]
         staying -= 1
-        running[staying], keys[staying] = victim, key
-        free += state.blocks[victim]
-        if num_blocks_asked(state.table, running[:staying], sizes, *limit) <= free:
+        running[staying], slots[staying] = victim, slot
+        free += state.lanes[victim, BLOCKS]
+        if num_blocks_asked(state.table, slots[:staying], sizes, *limit) <= free:
             return

@@ -14,14 +14,22 @@ from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.running import ADMISSION, BOUND, PRIORITY
 from amin.engine.simulator.state import (
+    ARRIVAL,
+    FINISH,
+    FIRST_SCHEDULED,
+    FIRST_TOKEN,
+    LENGTH,
+    LOST,
     NUM_ENDED,
     NUM_SAMPLES,
     NUM_STEPS,
     PEAK_KV_TOKENS,
     POLICY,
+    RANK,
+    RECOMPUTED,
+    TIE,
     VLLM_FCFS,
     VLLM_PRIORITY,
-    Floats,
     State,
     new_state,
 )
@@ -29,7 +37,7 @@ from amin.engine.stock import STOCK
 from amin.errors import PolicyError, UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.compiled import COLUMN, compile_rules
-from amin.policy.conformance import check_answers
+from amin.policy.conformance import try_rules
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
 from amin.predictor.interface import Predictor
@@ -91,9 +99,10 @@ class Simulation:
     def _served(self) -> list[RequestRecord]:
         s = self.state
         columns = (
-            s.arrival, s.table[:, NUM_PROMPT], s.table[:, COLUMN["lower"]],
-            s.table[:, COLUMN["upper"]], *s.times.T, s.length,
-            s.table[:, COLUMN["num_preemptions"]], s.lost, s.recomputed,
+            s.times[:, ARRIVAL], s.table[:, NUM_PROMPT], s.table[:, COLUMN["lower"]],
+            s.table[:, COLUMN["upper"]], s.times[:, FIRST_SCHEDULED], s.times[:, FIRST_TOKEN],
+            s.times[:, FINISH], s.facts[:, LENGTH], s.table[:, COLUMN["num_preemptions"]],
+            s.facts[:, LOST], s.facts[:, RECOMPUTED],
         )  # fmt: skip
         rows = zip(*(column.tolist() for column in columns), strict=True)
         ids = map(self.trace.id_of, self.accepted.tolist())
@@ -125,7 +134,7 @@ def find_policy(policy: str | Policy) -> tuple[Policy, int]:
             raise UnknownNameError("policy", policy, {*POLICIES, *STOCK})
         policy = get_policy(policy)
     if policy.name not in POLICIES:
-        check_answers(policy)
+        try_rules(policy)
     return policy, POLICY
 
 
@@ -152,6 +161,9 @@ class SimulatedEngine:
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
         self._rules = compile_rules(self._policy)
+        # Compile now, so that a run takes the time of a run.
+        limits = self.config.limits(self._rules_of, False, 0)
+        run_steps(new_state(0, limits), limits, self._rules, self.config.cost, 0)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `PolicyError` where that never comes."""
@@ -199,11 +211,11 @@ class SimulatedEngine:
             (ADMISSION, -1),
         ):
             now.table[:, column] = values
-        now.length[:] = output[accepted]
-        now.arrival[:] = trace.arrival_time[accepted]
-        now.rank[:] = self._rank(trace, accepted, now.arrival)
+        now.facts[:, LENGTH] = output[accepted]
+        now.times[:, ARRIVAL] = trace.arrival_time[accepted]
+        now.facts[:, RANK] = self._rank(trace, accepted)
         rng = random.Random(self.seed)
-        now.tie[:] = [rng.random() for _ in range(len(accepted))]
+        now.times[:, TIE] = [rng.random() for _ in range(len(accepted))]
 
     def _predicted(self, trace: Trace, accepted: Ints) -> tuple[Ints, Ints]:
         if self._policy.is_clairvoyant:
@@ -221,11 +233,11 @@ class SimulatedEngine:
             return priority
         return np.clip(priority, -PRIORITY_LIMIT, PRIORITY_LIMIT)
 
-    def _rank(self, trace: Trace, accepted: Ints, arrival: Floats) -> Ints:
+    def _rank(self, trace: Trace, accepted: Ints) -> Ints:
         """Who is first among equals: the earlier arrival; to vLLM's priority queue, then the id."""
         rank = np.arange(len(accepted))
         if self._rules_of == VLLM_PRIORITY:
             ids = [trace.id_of(i) for i in accepted.tolist()]
-            order = sorted(range(len(ids)), key=lambda i: (arrival[i], ids[i]))
+            order = sorted(range(len(ids)), key=lambda i: (trace.arrival_time[accepted[i]], ids[i]))
             rank[order] = np.arange(len(ids))
         return rank

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.rows import NUM_COMPUTED, NUM_OUTPUT, num_tokens
+from amin.engine.rows import NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
-from amin.engine.simulator.running import BOUND, bounded, enqueue, serve_running
+from amin.engine.simulator.running import BOUND, bounded, enqueue, free_lane, serve_running
 from amin.engine.simulator.state import (
+    ARRIVAL,
+    BLOCKS,
     CHUNK,
+    COMPUTED,
     FINISH,
     FIRST_TOKEN,
+    LANE_FRONTIER,
+    LAST,
     MAX_SAMPLES,
     NUM_ARRIVED,
+    NUM_COMPUTING,
     NUM_ENDED,
     NUM_FREE_BLOCKS,
     NUM_PREEMPTED,
@@ -27,14 +33,18 @@ from amin.engine.simulator.state import (
     NUM_WAITING,
     PEAK_KV_TOKENS,
     POLICY,
+    RECOMPUTED,
     SAMPLE_STRIDE,
+    SCHEDULED,
+    SLOT,
     STEPS_SINCE_END,
     TOKEN_BUDGET,
+    TOKENS,
     Cost,
     Limits,
     State,
 )
-from amin.jit import cached_njit
+from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules, ask
 
 ENDED, GOES_ON, LIVELOCK = range(3)
@@ -43,61 +53,62 @@ ENDED, GOES_ON, LIVELOCK = range(3)
 @cached_njit
 def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps: int) -> int:
     """Go on for `num_steps` steps at most; returns ENDED, GOES_ON or LIVELOCK."""
-    count, num_requests = state.counts, state.arrival.size
+    counts, num_requests = state.counts, len(state.times)
     for _ in range(num_steps):
         _take_arrivals(state, limits, rules)
         _schedule(state, limits, rules)
         _sample(state, limits)
-        count[NUM_STEPS] += 1
-        tokens = limits.max_num_batched_tokens - count[TOKEN_BUDGET]
+        counts[NUM_STEPS] += 1
+        tokens = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
         if tokens > 0:
             state.clock[0] += _seconds(state, limits, cost, tokens)
             _end_step(state, limits)
-        elif count[NUM_PREEMPTED] == 0:
+        elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
-            if count[NUM_ARRIVED] == num_requests:
-                return ENDED if count[NUM_ENDED] == num_requests else LIVELOCK
-            arrival = state.arrival[count[NUM_ARRIVED]]
+            if counts[NUM_ARRIVED] == num_requests:
+                return ENDED if counts[NUM_ENDED] == num_requests else LIVELOCK
+            arrival = state.times[counts[NUM_ARRIVED], ARRIVAL]
             # The paper's time is a whole number of steps.
             state.clock[0] = np.ceil(arrival) if limits.is_unit_time else arrival
-        if count[NUM_ENDED] == num_requests:
+        if counts[NUM_ENDED] == num_requests:
             return ENDED
-        if count[STEPS_SINCE_END] > limits.max_steps_without_end:
+        if counts[STEPS_SINCE_END] > limits.max_steps_without_end:
             return LIVELOCK
     return GOES_ON
 
 
-@cached_njit
+@inlined_njit
 def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
-    count = state.counts
-    while count[NUM_ARRIVED] < state.arrival.size:
-        slot = count[NUM_ARRIVED]
-        if state.arrival[slot] > state.clock[0]:
-            return
-        count[NUM_ARRIVED] += 1
-        row = state.table[slot]
-        row[BOUND] = bounded(limits, ask(rules.initial_bound, row), row)
+    counts = state.counts
+    while counts[NUM_ARRIVED] < len(state.times):
+        slot = counts[NUM_ARRIVED]
+        if state.times[slot, ARRIVAL] > state.clock[0]:
+            break
+        counts[NUM_ARRIVED] += 1
+        table = state.table
+        bound = ask(rules.initial_bound, table, slot)
+        table[slot, BOUND] = bounded(limits, bound, table, slot)
         enqueue(state, limits, rules, slot, True)
 
 
-@cached_njit
+@inlined_njit
 def _schedule(state: State, limits: Limits, rules: Rules) -> None:
     """One ``Scheduler.schedule()``."""
-    count = state.counts
-    count[TOKEN_BUDGET] = limits.max_num_batched_tokens
-    count[NUM_PREEMPTED] = count[NUM_SWAPPED_TOKENS] = 0
-    count[CHUNK] = limits.max_num_batched_tokens
+    counts = state.counts
+    counts[TOKEN_BUDGET] = limits.max_num_batched_tokens
+    counts[NUM_PREEMPTED] = counts[NUM_SWAPPED_TOKENS] = 0
+    counts[CHUNK] = limits.max_num_batched_tokens
     # A single request has nobody to starve.
-    if limits.long_prefill_token_threshold and count[NUM_RUNNING] + count[NUM_WAITING] > 1:
-        count[CHUNK] = limits.long_prefill_token_threshold
+    if limits.long_prefill_token_threshold and counts[NUM_RUNNING] + counts[NUM_WAITING] > 1:
+        counts[CHUNK] = limits.long_prefill_token_threshold
     if limits.rules_of == POLICY:
         move_victims(state, limits, rules)
     serve_running(state, limits, rules)
-    if count[NUM_PREEMPTED] == 0 or limits.is_unit_time:
+    if counts[NUM_PREEMPTED] == 0 or limits.is_unit_time:
         admit(state, limits, rules)
 
 
-@cached_njit
+@inlined_njit
 def _seconds(state: State, limits: Limits, cost: Cost, tokens: int) -> float:
     points, seconds = cost.points, cost.per_step + cost.per_token * tokens
     if points.shape[1]:
@@ -112,66 +123,86 @@ def _seconds(state: State, limits: Limits, cost: Cost, tokens: int) -> float:
 @cached_njit
 def _num_kv_tokens(state: State, limits: Limits) -> int:
     """Tokens in memory at the end of this step."""
-    tokens = 0
-    for slot in state.running[: state.counts[NUM_RUNNING]]:
-        tokens += state.table[slot, NUM_COMPUTED] + state.scheduled[slot] + limits.lookahead
+    tokens, lanes = 0, state.lanes
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        tokens += lanes[lane, COMPUTED] + lanes[lane, SCHEDULED] + limits.lookahead
     return tokens
 
 
-@cached_njit
+@inlined_njit
 def _end_step(state: State, limits: Limits) -> None:
     """What was scheduled is computed; who had all its tokens computed makes one more."""
-    count, running, kept, kv_tokens = state.counts, state.running, 0, 0
-    count[STEPS_SINCE_END] += 1
-    for index in range(count[NUM_RUNNING]):
-        slot = running[index]
-        row, new = state.table[slot], state.scheduled[slot]
-        if state.frontier[slot]:
-            _count_recomputed(state, slot, row[NUM_COMPUTED], row[NUM_COMPUTED] + new)
-        row[NUM_COMPUTED] += new
-        state.scheduled[slot] = 0
-        kv_tokens += row[NUM_COMPUTED] + limits.lookahead
-        if new and row[NUM_COMPUTED] == num_tokens(row):
-            row[NUM_OUTPUT] += 1
-            if np.isnan(state.times[slot, FIRST_TOKEN]):
-                state.times[slot, FIRST_TOKEN] = state.clock[0]
-            if row[NUM_OUTPUT] == state.length[slot]:
-                state.times[slot, FINISH] = state.clock[0]
-                count[NUM_FREE_BLOCKS] += state.blocks[slot]
-                state.blocks[slot] = 0
-                count[NUM_ENDED] += 1
-                count[STEPS_SINCE_END] = 0
+    counts, lanes, running = state.counts, state.lanes, state.running
+    kept, kv_tokens, num_computing = 0, 0, 0
+    counts[STEPS_SINCE_END] += 1
+    for index in range(counts[NUM_RUNNING]):
+        lane = running[index]
+        end = lanes[lane, COMPUTED] + lanes[lane, SCHEDULED]
+        if lanes[lane, LANE_FRONTIER]:
+            _count_recomputed(state, lane, end)
+        kv_tokens += end + limits.lookahead
+        lanes[lane, COMPUTED] = end
+        if end < lanes[lane, TOKENS]:
+            num_computing += 1
+        elif lanes[lane, SCHEDULED]:
+            lanes[lane, TOKENS] = end + 1
+            if end + 1 == lanes[lane, LAST]:
+                _end(state, lane)
                 continue
-        running[kept] = slot
+            if end == state.table[lanes[lane, SLOT], NUM_PROMPT]:
+                _note_first_token(state, lane)
+        lanes[lane, SCHEDULED] = 0
+        running[kept] = lane
         kept += 1
-    count[NUM_RUNNING] = kept
-    count[PEAK_KV_TOKENS] = max(count[PEAK_KV_TOKENS], kv_tokens)
+    counts[NUM_RUNNING] = kept
+    counts[NUM_COMPUTING] = num_computing
+    counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], kv_tokens)
 
 
 @cached_njit
-def _count_recomputed(state: State, slot: int, start: int, end: int) -> None:
+def _note_first_token(state: State, lane: int) -> None:
+    slot = state.lanes[lane, SLOT]
+    if np.isnan(state.times[slot, FIRST_TOKEN]):
+        state.times[slot, FIRST_TOKEN] = state.clock[0]
+
+
+@cached_njit
+def _end(state: State, lane: int) -> None:
+    counts, slot = state.counts, state.lanes[lane, SLOT]
+    _note_first_token(state, lane)
+    state.times[slot, FINISH] = state.clock[0]
+    counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
+    counts[NUM_ENDED] += 1
+    counts[STEPS_SINCE_END] = 0
+    free_lane(state, lane)
+
+
+@cached_njit
+def _count_recomputed(state: State, lane: int, end: int) -> None:
     """A token below the frontier of what was once computed is computed again."""
-    state.recomputed[slot] += max(min(end, state.frontier[slot]) - start, 0)
-    if end >= state.frontier[slot]:
-        state.frontier[slot] = 0
+    lanes, frontier = state.lanes, state.lanes[lane, LANE_FRONTIER]
+    again = max(min(end, frontier) - lanes[lane, COMPUTED], 0)
+    state.facts[lanes[lane, SLOT], RECOMPUTED] += again
+    if end >= frontier:
+        lanes[lane, LANE_FRONTIER] = 0
 
 
-@cached_njit
+@inlined_njit
 def _sample(state: State, limits: Limits) -> None:
     """Note the state over time, at ever wider intervals, so that a long run needs no more room."""
-    count, samples = state.counts, state.samples
-    if count[NUM_STEPS] % count[SAMPLE_STRIDE]:
+    counts, samples = state.counts, state.samples
+    if counts[NUM_STEPS] % counts[SAMPLE_STRIDE]:
         return
-    if count[NUM_SAMPLES] == MAX_SAMPLES:
+    if counts[NUM_SAMPLES] == MAX_SAMPLES:
         for i in range(MAX_SAMPLES // 2):
             samples[i] = samples[2 * i]
-        count[NUM_SAMPLES] = MAX_SAMPLES // 2
-        count[SAMPLE_STRIDE] *= 2
-        if count[NUM_STEPS] % count[SAMPLE_STRIDE]:
+        counts[NUM_SAMPLES] = MAX_SAMPLES // 2
+        counts[SAMPLE_STRIDE] *= 2
+        if counts[NUM_STEPS] % counts[SAMPLE_STRIDE]:
             return
-    i = count[NUM_SAMPLES]
+    i = counts[NUM_SAMPLES]
     samples[i, 0] = state.clock[0]
-    samples[i, 1] = limits.num_blocks - count[NUM_FREE_BLOCKS]
-    samples[i, 2] = count[NUM_RUNNING]
-    samples[i, 3] = count[NUM_WAITING]
-    count[NUM_SAMPLES] += 1
+    samples[i, 1] = limits.num_blocks - counts[NUM_FREE_BLOCKS]
+    samples[i, 2] = counts[NUM_RUNNING]
+    samples[i, 3] = counts[NUM_WAITING]
+    counts[NUM_SAMPLES] += 1

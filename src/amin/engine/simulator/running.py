@@ -7,25 +7,37 @@ the list, each request asks for blocks, and while there are none the victim is p
 from __future__ import annotations
 
 from amin.engine.projection import Ints
-from amin.engine.rows import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT, num_tokens
+from amin.engine.rows import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.simulator.heap import push
 from amin.engine.simulator.state import (
+    ARRIVAL,
+    BLOCKS,
     CHUNK,
+    COMPUTED,
     FRONT,
+    FRONTIER,
+    LANE_FRONTIER,
+    LOST,
     NUM_FREE_BLOCKS,
+    NUM_FREE_LANES,
     NUM_PREEMPTED,
     NUM_RUNNING,
     NUM_SWAPPED_TOKENS,
     NUM_WAITING,
     POLICY,
+    RANK,
     RESTART,
+    SCHEDULED,
+    SLOT,
     SWAP,
+    SWAPPED,
     TOKEN_BUDGET,
+    TOKENS,
     VLLM_PRIORITY,
     Limits,
     State,
 )
-from amin.jit import cached_njit
+from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import COLUMN, Rules, ask
 
 BOUND = COLUMN["bound"]
@@ -34,38 +46,36 @@ ADMISSION = COLUMN["admission_index"]
 NUM_PREEMPTIONS = COLUMN["num_preemptions"]
 
 
-@cached_njit
+@inlined_njit
 def num_blocks_for(limits: Limits, tokens: int) -> int:
     """Blocks that so many tokens of one request take."""
     return (tokens + limits.block_size - 1) // limits.block_size
 
 
-@cached_njit
+@inlined_njit
 def serve_running(state: State, limits: Limits, rules: Rules) -> None:
     """Schedule the next tokens of those who run; preempts where memory runs out."""
-    count, index = state.counts, 0
-    while index < count[NUM_RUNNING] and count[TOKEN_BUDGET] > 0:
-        slot = state.running[index]
-        computed = state.table[slot, NUM_COMPUTED]
-        new = num_tokens(state.table[slot]) - computed
-        new = min(new, count[CHUNK], count[TOKEN_BUDGET])
-        more = num_blocks_for(limits, computed + new + limits.lookahead) - state.blocks[slot]
-        while more > count[NUM_FREE_BLOCKS]:
-            victim_index = _victim(state, limits)
-            victim = state.running[victim_index]
-            _remove(state.running, victim_index, count)
-            if victim_index < index:
-                index -= 1
-            count[TOKEN_BUDGET] += state.scheduled[victim]
-            state.scheduled[victim] = 0
-            _preempt(state, limits, rules, victim)
-            if victim == slot:
-                return
-        if more > 0:
-            state.blocks[slot] += more
-            count[NUM_FREE_BLOCKS] -= more
-        state.scheduled[slot] = new
-        count[TOKEN_BUDGET] -= new
+    counts, lanes, running = state.counts, state.lanes, state.running
+    index = 0
+    while index < counts[NUM_RUNNING] and counts[TOKEN_BUDGET] > 0:
+        lane = running[index]
+        new = min(lanes[lane, TOKENS] - lanes[lane, COMPUTED], counts[CHUNK], counts[TOKEN_BUDGET])
+        tokens = lanes[lane, COMPUTED] + new + limits.lookahead
+        if tokens > lanes[lane, BLOCKS] * limits.block_size:
+            more = num_blocks_for(limits, tokens) - lanes[lane, BLOCKS]
+            is_victim = False
+            while more > counts[NUM_FREE_BLOCKS] and not is_victim:
+                victim_index = _victim(state, limits)
+                is_victim = running[victim_index] == lane
+                if victim_index < index:
+                    index -= 1
+                _preempt(state, limits, rules, victim_index)
+            if is_victim:
+                break
+            lanes[lane, BLOCKS] += more
+            counts[NUM_FREE_BLOCKS] -= more
+        lanes[lane, SCHEDULED] = new
+        counts[TOKEN_BUDGET] -= new
         index += 1
 
 
@@ -73,7 +83,7 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
     """The request waits, at the place that the policy gives."""
     if limits.rules_of == POLICY:
-        key = ask(rules.order, state.table[slot])
+        key = ask(rules.order, state.table, slot)
     elif limits.rules_of == VLLM_PRIORITY:
         key = state.table[slot, PRIORITY]
     elif is_new:
@@ -82,15 +92,29 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool)
         # vLLM's FCFS queue is a deque: a preempted request goes to its front.
         key = state.counts[FRONT]
         state.counts[FRONT] -= 1
-    push(state.heap, state.counts[NUM_WAITING], key, state.rank[slot], slot)
+    push(state.heap, state.counts[NUM_WAITING], key, state.facts[slot, RANK], slot)
     state.counts[NUM_WAITING] += 1
 
 
 @cached_njit
-def bounded(limits: Limits, bound: int, row: Ints) -> int:
+def bounded(limits: Limits, bound: int, table: Ints, slot: int) -> int:
     """A bound never falls, and never asks for more than the request or the cache allows."""
-    limit = min(row[MAX_TOKENS], limits.capacity_tokens - row[NUM_PROMPT] + 1)
-    return int(max(min(bound, max(limit, 1)), row[BOUND]))
+    limit = min(table[slot, MAX_TOKENS], limits.capacity_tokens - table[slot, NUM_PROMPT] + 1)
+    return int(max(min(bound, max(limit, 1)), table[slot, BOUND]))
+
+
+@cached_njit
+def sync(state: State) -> None:
+    """Bring the rows of those who run up to date, for rules to be asked about them."""
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        _sync_row(state, lane)
+
+
+@inlined_njit
+def _sync_row(state: State, lane: int) -> None:
+    slot = state.lanes[lane, SLOT]
+    state.table[slot, NUM_COMPUTED] = state.lanes[lane, COMPUTED]
+    state.table[slot, NUM_OUTPUT] = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
 
 
 @cached_njit
@@ -102,37 +126,46 @@ def _victim(state: State, limits: Limits) -> int:
     # The first of those who are last by (priority, arrival): max() over the list.
     chosen = 0
     for index in range(1, last + 1):
-        one, other = state.running[index], state.running[chosen]
+        one = state.lanes[state.running[index], SLOT]
+        other = state.lanes[state.running[chosen], SLOT]
         urgency = state.table[one, PRIORITY] - state.table[other, PRIORITY]
-        if urgency > 0 or (urgency == 0 and state.arrival[one] > state.arrival[other]):
+        is_later = state.times[one, ARRIVAL] > state.times[other, ARRIVAL]
+        if urgency > 0 or (urgency == 0 and is_later):
             chosen = index
     return chosen
 
 
 @cached_njit
-def _remove(running: Ints, index: int, count: Ints) -> None:
-    count[NUM_RUNNING] -= 1
-    for i in range(index, count[NUM_RUNNING]):
-        running[i] = running[i + 1]
-
-
-@cached_njit
-def _preempt(state: State, limits: Limits, rules: Rules, slot: int) -> None:
-    row, count = state.table[slot], state.counts
+def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
+    counts, table, facts, lane = state.counts, state.table, state.facts, state.running[index]
+    slot, computed = state.lanes[lane, SLOT], state.lanes[lane, COMPUTED]
+    _sync_row(state, lane)
     if limits.rules_of == POLICY:
-        row[BOUND] = bounded(limits, ask(rules.learn, row), row)
-    row[NUM_PREEMPTIONS] += 1
+        table[slot, BOUND] = bounded(limits, ask(rules.learn, table, slot), table, slot)
+    table[slot, NUM_PREEMPTIONS] += 1
     if limits.eviction == SWAP:
-        state.swapped[slot] = row[NUM_COMPUTED]
-        count[NUM_SWAPPED_TOKENS] += row[NUM_COMPUTED]
+        facts[slot, SWAPPED] = computed
+        counts[NUM_SWAPPED_TOKENS] += computed
     else:
-        state.lost[slot] += row[NUM_COMPUTED]
-        state.frontier[slot] = max(state.frontier[slot], row[NUM_COMPUTED])
+        facts[slot, LOST] += computed
+        facts[slot, FRONTIER] = max(state.lanes[lane, LANE_FRONTIER], computed)
     if limits.eviction == RESTART:
-        row[NUM_OUTPUT] = 0
-    row[NUM_COMPUTED] = 0
-    row[ADMISSION] = -1
-    count[NUM_FREE_BLOCKS] += state.blocks[slot]
-    state.blocks[slot] = 0
-    count[NUM_PREEMPTED] += 1
+        table[slot, NUM_OUTPUT] = 0
+    table[slot, NUM_COMPUTED] = 0
+    table[slot, ADMISSION] = -1
+    counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
+    # In vLLM's priority scheduling the victim may have been served before in this step.
+    counts[TOKEN_BUDGET] += state.lanes[lane, SCHEDULED]
+    counts[NUM_PREEMPTED] += 1
+    counts[NUM_RUNNING] -= 1
+    for i in range(index, counts[NUM_RUNNING]):
+        state.running[i] = state.running[i + 1]
+    free_lane(state, lane)
     enqueue(state, limits, rules, slot, False)
+
+
+@inlined_njit
+def free_lane(state: State, lane: int) -> None:
+    """The request runs no longer."""
+    state.free_lanes[state.counts[NUM_FREE_LANES]] = lane
+    state.counts[NUM_FREE_LANES] += 1

@@ -32,6 +32,9 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_ADMISSIONS,
     NUM_STEPS,
     NUM_FREE_BLOCKS,
+    NUM_FREE_LANES,
+    # Running requests whose prompt is computed over further steps.
+    NUM_COMPUTING,
     # Of the present step: tokens that may still be scheduled, most of them for one request,
     # requests preempted, tokens copied in or out.
     TOKEN_BUDGET,
@@ -52,9 +55,18 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(22)
+) = range(24)
 
-FIRST_SCHEDULED, FIRST_TOKEN, FINISH = range(3)
+# What `State.facts` has of each request: its output tokens; its place among equals in the queue;
+# tokens once computed and then lost, copied out, lost and computed again since the start.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED = range(6)
+
+# What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
+ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
+
+# What `State.lanes` has of each running request: its tokens known, computed, and in all when it
+# ends; blocks held; tokens computed in this step; and the frontier, as above.
+SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER, LANE_WIDTH = range(8)
 
 MAX_SAMPLES = 4096
 """Of the state over time: when so many are kept, every second is dropped."""
@@ -96,20 +108,17 @@ class Cost(NamedTuple):
 class State(NamedTuple):
     """All that changes while a simulation runs, and the facts of its requests.
 
+    Few arrays, since each costs at every call of a compiled function. What a step does to each
+    running request it does in that request's lane, a line of the processor's cache; `table` has the
+    same only after `amin.engine.simulator.running.sync`.
+
     table       what the policy sees of each request, as in `amin.policy.compiled`
-    length      output tokens that the request will make
-    arrival     seconds
-    rank        breaks ties in the queue, smallest first
-    tie         breaks ties between victims, smallest first
+    facts, times   see above; a row per request
+    shared      blocks of each request that another one counts
     heap        those who wait
-    running     those who run, in the order in which a step serves them
-    blocks      blocks held
-    scheduled   tokens computed in this step
-    frontier    tokens that were once computed and then lost
-    swapped     tokens that were copied out
-    shared      blocks that another request counts
-    lost, recomputed   tokens, since the start
-    times       (first scheduled, first token, finish) in seconds, NaN before
+    lanes       see above; a row for each that may run
+    running     lanes in the order in which a step serves them
+    free_lanes  lanes that nobody has
     rows        the projection: its three rows over those who run
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
     clock       one entry: seconds
@@ -117,20 +126,13 @@ class State(NamedTuple):
     """
 
     table: Table
-    length: Ints
-    arrival: Floats
-    rank: Ints
-    tie: Floats
-    heap: Ints
-    running: Ints
-    blocks: Ints
-    scheduled: Ints
-    frontier: Ints
-    swapped: Ints
-    shared: Ints
-    lost: Ints
-    recomputed: Ints
+    facts: Ints
     times: Floats
+    shared: Ints
+    heap: Ints
+    lanes: Ints
+    running: Ints
+    free_lanes: Ints
     rows: Ints
     samples: Floats
     clock: Floats
@@ -144,23 +146,18 @@ def new_state(num_requests: int, limits: Limits) -> State:
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
     counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
     counts[SAMPLE_STRIDE] = 1
-    each = {
-        name: np.zeros(num_requests, np.int64)
-        for name in (
-            "length", "rank", "blocks", "scheduled", "frontier", "swapped", "shared", "lost",
-            "recomputed",
-        )
-    }  # fmt: skip
+    counts[NUM_FREE_LANES] = at_most
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        arrival=np.zeros(num_requests),
-        tie=np.zeros(num_requests),
+        facts=np.zeros((num_requests, RECOMPUTED + 1), np.int64),
+        times=np.full((num_requests, TIE + 1), np.nan),
+        shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),
+        lanes=np.zeros((at_most, LANE_WIDTH + 1), np.int64),
         running=np.zeros(at_most, np.int64),
-        times=np.full((num_requests, 3), np.nan),
+        free_lanes=np.arange(at_most)[::-1].copy(),
         rows=np.ones((3, at_most + 1), np.int64),
         samples=np.zeros((MAX_SAMPLES, 4)),
         clock=np.zeros(1),
         counts=counts,
-        **each,
     )
