@@ -55,14 +55,14 @@ def inlined_njit(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, inline="always")(function)
 
 
-def pointer(function: Callable[[tuple[int, ...]], int], size: int) -> Any:
-    """A compiled function of a tuple of so many integers, as a value.
+def pointer(function: Callable[[Any, int], int]) -> Any:
+    """A compiled function of a table of integers and a row's number, as a value.
 
     A kernel that takes it as an argument is compiled once for all of them and calls through the
     pointer, in some 3 ns.
     """
     integer = numba.types.int64
-    return numba.cfunc(integer(numba.types.UniTuple(integer, size)))(function)
+    return numba.cfunc(integer(integer[:, ::1], integer))(function)
 
 
 @cache

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from amin.errors import PolicyError
-from amin.jit import cached_njit, njit, pointer
+from amin.jit import njit, pointer
 from amin.policy.interface import Policy, Rule
 from amin.request import RequestView
 
@@ -29,20 +29,16 @@ NUM_COLUMNS = len(COLUMN)
 
 
 class Rules(NamedTuple):
-    """The five rules as function pointers, for a kernel that is compiled once for all policies."""
+    """The five rules as function pointers, for a kernel that is compiled once for all policies.
+
+    Each is asked about one row: ``rules.order(table, slot)``.
+    """
 
     order: Any
     forecast: Any
     preemption_order: Any
     initial_bound: Any
     learn: Any
-
-
-@cached_njit
-def ask(rule: Any, table: Table, slot: int) -> int:
-    """One of `Rules`, asked about one row of a table."""
-    answer: int = rule(to_fixed_tuple(table[slot], NUM_COLUMNS))
-    return answer
 
 
 @cache
@@ -99,7 +95,7 @@ def _over_table(rule: Rule) -> TableRule:
 def _pointer(rule: Rule) -> Any:
     scalar: Any = njit(rule)
 
-    def of_columns(columns: tuple[int, ...]) -> int:
-        return scalar(RequestView(*columns))  # type: ignore[no-any-return]
+    def of_row(table: Table, slot: int) -> int:
+        return scalar(RequestView(*to_fixed_tuple(table[slot], NUM_COLUMNS)))  # type: ignore[no-any-return]
 
-    return pointer(of_columns, NUM_COLUMNS)
+    return pointer(of_row)

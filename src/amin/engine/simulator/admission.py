@@ -40,6 +40,7 @@ from amin.engine.simulator.state import (
     NUM_RUNNING,
     NUM_SWAPPED_TOKENS,
     NUM_WAITING,
+    REFUSED,
     SCHEDULED,
     SLOT,
     SWAPPED,
@@ -51,7 +52,7 @@ from amin.engine.simulator.state import (
     State,
 )
 from amin.jit import cached_njit, inlined_njit
-from amin.policy.compiled import Rules, ask
+from amin.policy.compiled import Rules
 
 
 @inlined_njit
@@ -109,6 +110,8 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
     counts, num_running = state.counts, state.counts[NUM_RUNNING]
     if num_running == 0:
         return True
+    if counts[REFUSED] == slot:
+        return False
     room = limits.num_blocks - limits.watermark
     tokens = num_tokens(state.table, slot)
     if counts[NUM_PROJECTED] >= 0 and counts[CANDIDATE] == slot_at(state, num_running - 1):
@@ -117,10 +120,11 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
         counts[CANDIDATE_COLUMN] = -1
     if counts[NUM_PROJECTED] != num_running:
         if _least_peak(state, limits, tokens) > room:
+            counts[REFUSED] = slot
             return False
         _project(state, limits, rules)
     counts[CANDIDATE], counts[CANDIDATE_TOKENS] = slot, tokens
-    steps = max(ask(rules.forecast, state.table, slot), limits.forecast_floor)
+    steps = max(rules.forecast(state.table, slot), limits.forecast_floor)
     budget, chunk = limits.max_num_batched_tokens, counts[CHUNK]
     left = tokens - state.facts[slot, SWAPPED]
     steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
@@ -134,8 +138,7 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
 @inlined_njit
 def slot_at(state: State, index: int) -> int:
     """Who is at this place of ``running``."""
-    slot: int = state.lanes[state.running[index], SLOT]
-    return slot
+    return state.lanes[state.running[index], SLOT]  # type: ignore[no-any-return]
 
 
 @cached_njit
@@ -155,7 +158,7 @@ def _project(state: State, limits: Limits, rules: Rules) -> None:
     slots = _running_slots(state)
     steps = np.empty(slots.size, np.int64)
     for i in range(slots.size):
-        steps[i] = max(ask(rules.forecast, state.table, slots[i]), limits.forecast_floor)
+        steps[i] = max(rules.forecast(state.table, slots[i]), limits.forecast_floor)
     rows, _, counts[TOKENS_AHEAD] = look_ahead(
         state.table, slots, steps, state.shared, limits.block_size, 1,
         np.empty((0, 3), np.int64), limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK],
@@ -208,7 +211,7 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
         return
     keys = np.empty(slots.size, np.int64)
     for i in range(slots.size):
-        keys[i] = ask(rules.preemption_order, state.table, slots[i])
+        keys[i] = rules.preemption_order(state.table, slots[i])
     staying = slots.size
     while staying > 0:
         first = 0

@@ -45,7 +45,7 @@ from amin.engine.simulator.state import (
     State,
 )
 from amin.jit import cached_njit, inlined_njit
-from amin.policy.compiled import Rules, ask
+from amin.policy.compiled import Rules
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -86,7 +86,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
             break
         counts[NUM_ARRIVED] += 1
         table = state.table
-        bound = ask(rules.initial_bound, table, slot)
+        bound = rules.initial_bound(table, slot)
         table[slot, BOUND] = bounded(limits, bound, table, slot)
         enqueue(state, limits, rules, slot, True)
 

@@ -26,6 +26,7 @@ from amin.engine.simulator.state import (
     NUM_WAITING,
     POLICY,
     RANK,
+    REFUSED,
     RESTART,
     SCHEDULED,
     SLOT,
@@ -38,7 +39,7 @@ from amin.engine.simulator.state import (
     State,
 )
 from amin.jit import cached_njit, inlined_njit
-from amin.policy.compiled import COLUMN, Rules, ask
+from amin.policy.compiled import COLUMN, Rules
 
 BOUND = COLUMN["bound"]
 PRIORITY = COLUMN["priority"]
@@ -83,7 +84,7 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
     """The request waits, at the place that the policy gives."""
     if limits.rules_of == POLICY:
-        key = ask(rules.order, state.table, slot)
+        key = rules.order(state.table, slot)
     elif limits.rules_of == VLLM_PRIORITY:
         key = state.table[slot, PRIORITY]
     elif is_new:
@@ -141,7 +142,7 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
     slot, computed = state.lanes[lane, SLOT], state.lanes[lane, COMPUTED]
     _sync_row(state, lane)
     if limits.rules_of == POLICY:
-        table[slot, BOUND] = bounded(limits, ask(rules.learn, table, slot), table, slot)
+        table[slot, BOUND] = bounded(limits, rules.learn(table, slot), table, slot)
     table[slot, NUM_PREEMPTIONS] += 1
     if limits.eviction == SWAP:
         facts[slot, SWAPPED] = computed
@@ -167,5 +168,6 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
 @inlined_njit
 def free_lane(state: State, lane: int) -> None:
     """The request runs no longer."""
+    state.counts[REFUSED] = -1
     state.free_lanes[state.counts[NUM_FREE_LANES]] = lane
     state.counts[NUM_FREE_LANES] += 1

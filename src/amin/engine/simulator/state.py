@@ -50,12 +50,14 @@ RECOMPUTE, RESTART, SWAP = range(3)
     CANDIDATE_COLUMN,
     CANDIDATE_TOKENS,
     TOKENS_AHEAD,
+    # Whom `_least_peak` refused since anybody left: all others only grow, so it still would.
+    REFUSED,
     PEAK_KV_TOKENS,
     STEPS_SINCE_END,
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(24)
+) = range(25)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start.
@@ -145,6 +147,7 @@ def new_state(num_requests: int, limits: Limits) -> State:
     counts = np.zeros(NUM_COUNTS, np.int64)
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
     counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
+    counts[REFUSED] = -1
     counts[SAMPLE_STRIDE] = 1
     counts[NUM_FREE_LANES] = at_most
     return State(
