@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("dry_policies", "forecast_floor", "schedule_cost", "simulator_speed", "smollm2")
+NAMES = (
+    "dry_policies",
+    "forecast_floor",
+    "schedule_cost",
+    "simulator_speed",
+    "decision_cost",
+    "smollm2",
+)
 
 
 def main() -> None:

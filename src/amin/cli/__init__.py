@@ -10,6 +10,7 @@ from amin import __version__
 from amin.cli.compare import compare
 from amin.cli.demo import demo
 from amin.cli.policies import policies
+from amin.cli.reproduce import reproduce
 from amin.cli.serve import serve
 from amin.cli.simulate import simulate
 from amin.errors import AminError
@@ -21,7 +22,7 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, compare, policies, demo):
+for command in (serve, simulate, compare, reproduce, policies, demo):
     cli.add_command(command)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from amin.experiment import example
+
 if TYPE_CHECKING:
     from amin.experiment.comparison import Comparison
     from amin.experiment.setting import Setting
@@ -28,15 +30,12 @@ policy is what the others are compared with. Finished runs are kept below --out:
 interrupted, goes on from there.
 """
 
-POLICIES = (
-    "vllm-fcfs,vllm-fcfs@0.05,vllm-priority,vllm-priority@0.05,"
-    "amax,amin-static,amin-dynamic,hindsight,smallest-volume"
-)
-
 
 @click.command(epilog=EXAMPLES)
 @click.option("--trace", help="a CSV or JSON-lines file, as for amin simulate")
-@click.option("--workload", default="lmsys-like", show_default=True, help="where there is no trace")
+@click.option(
+    "--workload", default=example.WORKLOAD, show_default=True, help="where there is no trace"
+)
 @click.option("--num-requests", type=int, help="[default: 1000, of a trace all]")
 @click.option(
     "--load",
@@ -50,11 +49,13 @@ POLICIES = (
     "--predicted",
     help="none, all:L,U, bins:W, relative:X or exact [default: what the workload says]",
 )
-@click.option("--policies", default=POLICIES, show_default=True, help="comma-separated")
-@click.option("--seeds", default=5, show_default=True, help="how many")
-@click.option("--kv-tokens", default=8176, show_default=True)
-@click.option("--block-size", default=16, show_default=True)
-@click.option("--step-time", default="linear:0.03,0.00015", show_default=True)
+@click.option(
+    "--policies", default=",".join(example.POLICIES), show_default=True, help="comma-separated"
+)
+@click.option("--seeds", default=example.NUM_SEEDS, show_default=True, help="how many")
+@click.option("--kv-tokens", default=example.KV_TOKENS, show_default=True)
+@click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
+@click.option("--step-time", default=example.STEP_TIME, show_default=True)
 @click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
 @click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
 @click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")
@@ -96,7 +97,7 @@ def compare(
     from amin.experiment.traffic import Traffic
 
     if load is None and trace is None and arrivals != "batch":
-        load = 1.5
+        load = example.LOAD
     traffic = Traffic(trace or workload, num_requests, load, arrivals, predicted)
     setting = Setting(**engine)
     names = [name.strip() for name in policies.split(",") if name.strip()]

@@ -84,7 +84,7 @@ def run_demo(config: DemoConfig, out: Path, names: Sequence[str] = ()) -> list[R
     with progress(console) as track:
         first = first_look(chosen, track)
     console.print(f"\nFirst look, no model yet: {WHAT}", highlight=False)
-    console.print(as_table(first))
+    console.print(first.as_table())
     # Fetched before any progress bar: it prints lines of its own.
     model = smollm2()
     with progress(console) as track:

@@ -8,7 +8,7 @@ policy, the prediction and the workload:
   for: its true length, or max_tokens where that is less;
 - a request whose prompt and output exceed the cache is rejected at the door and recorded as such;
 - memory in use never exceeds the cache, counted from true usage and not from a forecast;
-- where the whole workload fits at once, nothing is ever preempted;
+- where the whole workload fits at once, nothing is ever preempted, but by policies that slice time;
 - where no bound is below the truth and the policy reserves up to it (A_max), neither;
 - a bound never falls but to a prediction that comes after the arrival, and no bound, however wrong,
   can stall the engine;

@@ -57,10 +57,11 @@ class Projection:
 
         Does not admit it: see `keep`. A candidate that was not kept is forgotten.
         """
-        if self._candidate >= 0:
-            remove(self._rows, self._len, self._candidate)
-        self._candidate = insert(self._rows, self._len, held, remaining, fixed)
-        return int(peak(self._rows, self._len + 1, self._block_size, self._scale))
+        self._candidate, blocks = peak_with(
+            self._rows, self._len, self._candidate, held, remaining, fixed,
+            self._block_size, self._scale,
+        )  # fmt: skip
+        return int(blocks)
 
     def keep(self) -> None:
         """Count the candidate of the last `peak_with` among those that run."""
@@ -89,6 +90,24 @@ def remove(rows: Ints, size: int, column: int) -> None:
     """Undo an insertion into `rows` that had `size` columns before it."""
     for i in range(column, size):
         rows[:, i] = rows[:, i + 1]
+
+
+@cached_njit
+def peak_with(
+    rows: Ints,
+    size: int,
+    column: int,
+    held: int,
+    remaining: int,
+    fixed: int,
+    block_size: int,
+    scale: int,
+) -> tuple[int, int]:
+    """(column, `peak`) with a candidate in place of the last one, in `column`, if not negative."""
+    if column >= 0:
+        remove(rows, size, column)
+    column = insert(rows, size, held, remaining, fixed)
+    return column, peak(rows, size + 1, block_size, scale)
 
 
 @cached_njit

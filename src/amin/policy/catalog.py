@@ -17,6 +17,7 @@ SHIPPED = (
     "amin.policy.fcfs:RETRACT",
     "amin.policy.mc:MC_SF",
     "amin.policy.mc:MC_BENCHMARK",
+    "amin.policy.gsa:GSA",
     "amin.policy.hindsight:HINDSIGHT",
     "amin.policy.hindsight:SMALLEST_VOLUME",
 )
@@ -46,5 +47,5 @@ def _imported(path: str) -> Policy:
 
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in map(_imported, SHIPPED)}
 
-SERVABLE = [name for name, policy in POLICIES.items() if not policy.is_clairvoyant]
-"""Names of those that a server can run: they need not be told the true length."""
+SERVABLE = [name for name, policy in POLICIES.items() if policy.is_servable]
+"""Names of those that a server can run."""

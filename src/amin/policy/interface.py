@@ -15,8 +15,9 @@ A policy is three questions about one request's visible state, and one thing tha
                       it fall, and clamps it so that prompt + bound fit the cache.
 
 Each is a pure function ``(RequestView) -> number``: no clock, no randomness, no I/O, no state.
-A policy that `is_clairvoyant` is told the true length, as lower and upper end of the prediction: a
-yardstick that a simulator runs and a server refuses.
+Two flags make a policy one for simulators alone. `is_clairvoyant`: it is told the true length, as
+lower and upper end of the prediction. `leaves_at_bound`: a request that has made as many tokens as
+its bound leaves, learns, and waits again (time slices); vLLM has no way to make it.
 
 Each must compile under ``numba.njit``: arithmetic, comparisons, ``min``/``max``, ``if``. The same
 functions then drive the simulator and every engine. Memory arithmetic, paging and the eviction
@@ -64,6 +65,7 @@ class Policy:
     initial_bound: Rule = lower_bound
     learn: Rule = keep_bound
     is_clairvoyant: bool = False
+    leaves_at_bound: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip().lower():
@@ -71,6 +73,11 @@ class Policy:
         for rule in ("order", "preemption_order", "forecast", "initial_bound", "learn"):
             if not callable(getattr(self, rule)):
                 raise ConfigError(f"{rule}: got {getattr(self, rule)!r}, allowed: a function")
+
+    @property
+    def is_servable(self) -> bool:
+        """Whether an engine that serves people can run it."""
+        return not (self.is_clairvoyant or self.leaves_at_bound)
 
     @property
     def has_forecast(self) -> bool:

@@ -124,8 +124,8 @@ def test_no_vllm_is_needed_to_read_settings() -> None:
     assert not {"vllm", "torch"} & set(modules)
 
 
-@pytest.mark.parametrize("policy", ["hindsight", "smallest-volume"])
-def test_a_server_refuses_a_policy_that_is_told_the_truth(policy: str) -> None:
+@pytest.mark.parametrize("policy", ["hindsight", "smallest-volume", "gsa"])
+def test_a_server_refuses_a_policy_for_simulators(policy: str) -> None:
     """One line that says why, and what is there instead."""
-    with pytest.raises(ConfigError, match="which no server knows; allowed: amin-static"):
+    with pytest.raises(ConfigError, match=r"is for simulators: .*; allowed: amin-static"):
         AminConfig(policy=policy)

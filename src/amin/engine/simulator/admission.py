@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.projection import Ints, insert, peak, remove
+from amin.engine.projection import Ints, peak_with
 from amin.engine.rows import (
     NUM_COMPUTED,
     NUM_PROMPT,
@@ -128,11 +128,11 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
     budget, chunk = limits.max_num_batched_tokens, counts[CHUNK]
     left = tokens - state.facts[slot, SWAPPED]
     steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
-    if counts[CANDIDATE_COLUMN] >= 0:
-        remove(state.rows, num_running, counts[CANDIDATE_COLUMN])
-    held = tokens + limits.lookahead
-    counts[CANDIDATE_COLUMN] = insert(state.rows, num_running, held, steps, 0)
-    return bool(peak(state.rows, num_running + 1, limits.block_size, 1) <= room)
+    counts[CANDIDATE_COLUMN], blocks = peak_with(
+        state.rows, num_running, counts[CANDIDATE_COLUMN], tokens + limits.lookahead, steps, 0,
+        limits.block_size, 1,
+    )  # fmt: skip
+    return bool(blocks <= room)
 
 
 @inlined_njit
@@ -145,7 +145,7 @@ def slot_at(state: State, index: int) -> int:
 def _least_peak(state: State, limits: Limits, tokens: int) -> int:
     """A peak that is reached whatever is forecast: all are there for `forecast_floor` steps."""
     ahead = limits.lookahead + limits.forecast_floor - 1
-    blocks = num_blocks_for(limits, tokens + ahead)
+    blocks: int = num_blocks_for(limits, tokens + ahead)
     for lane in state.running[: state.counts[NUM_RUNNING]]:
         blocks += num_blocks_for(limits, state.lanes[lane, TOKENS] + ahead)
     return blocks

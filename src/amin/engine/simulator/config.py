@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
 from amin.engine.step_time import UNIT, StepTime
 from amin.errors import ConfigError, UnknownNameError
+from amin.policy.interface import Policy
 
 EVICTIONS = {"recompute": RECOMPUTE, "restart": RESTART, "swap": SWAP}
 
@@ -104,8 +105,8 @@ class SimulatorConfig:
             time.points_array,
         )
 
-    def limits(self, rules_of: int, has_forecast: bool, max_steps_without_end: int) -> Limits:
-        """The shape as the kernel takes it."""
+    def limits(self, policy: Policy, rules_of: int, max_steps_without_end: int) -> Limits:
+        """The shape as the kernel takes it, with what it must know of the policy."""
         return Limits(
             num_blocks=self.num_blocks,
             block_size=self.block_size,
@@ -118,7 +119,8 @@ class SimulatorConfig:
             lookahead=self.lookahead,
             forecast_floor=self.forecast_floor,
             rules_of=rules_of,
-            has_forecast=int(has_forecast and rules_of == POLICY),
+            has_forecast=int(policy.has_forecast and rules_of == POLICY),
+            leaves_at_bound=int(policy.leaves_at_bound),
             eviction=EVICTIONS[self.eviction],
             is_unit_time=int(self.is_unit_time),
             max_steps_without_end=max_steps_without_end,

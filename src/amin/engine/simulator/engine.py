@@ -162,7 +162,7 @@ class SimulatedEngine:
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
         self._rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
-        limits = self.config.limits(self._rules_of, False, 0)
+        limits = self.config.limits(self._policy, self._rules_of, 0)
         run_steps(new_state(0, limits), limits, self._rules, self.config.cost, 0)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
@@ -176,9 +176,7 @@ class SimulatedEngine:
         fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
         accepted = np.flatnonzero(fits)
         longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
-        limits = self.config.limits(
-            self._rules_of, self._policy.has_forecast, PATIENCE * (longest + 1)
-        )
+        limits = self.config.limits(self._policy, self._rules_of, PATIENCE * (longest + 1))
         now = new_state(len(accepted), limits)
         self._fill(now, trace, accepted, output)
         while len(accepted):

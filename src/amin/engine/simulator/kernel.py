@@ -10,7 +10,14 @@ import numpy as np
 
 from amin.engine.rows import NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
-from amin.engine.simulator.running import BOUND, bounded, enqueue, free_lane, serve_running
+from amin.engine.simulator.running import (
+    BOUND,
+    bounded,
+    end_slices,
+    enqueue,
+    free_lane,
+    serve_running,
+)
 from amin.engine.simulator.state import (
     ARRIVAL,
     BLOCKS,
@@ -101,6 +108,8 @@ def _schedule(state: State, limits: Limits, rules: Rules) -> None:
     # A single request has nobody to starve.
     if limits.long_prefill_token_threshold and counts[NUM_RUNNING] + counts[NUM_WAITING] > 1:
         counts[CHUNK] = limits.long_prefill_token_threshold
+    if limits.leaves_at_bound:
+        end_slices(state, limits, rules)
     if limits.rules_of == POLICY:
         move_victims(state, limits, rules)
     serve_running(state, limits, rules)

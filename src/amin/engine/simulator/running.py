@@ -81,6 +81,21 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
 
 
 @cached_njit
+def end_slices(state: State, limits: Limits, rules: Rules) -> None:
+    """Who has made as many tokens as its bound leaves, for policies that want it so."""
+    index = 0
+    while index < state.counts[NUM_RUNNING]:
+        lane = state.running[index]
+        slot = state.lanes[lane, SLOT]
+        made = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
+        if made >= state.table[slot, BOUND]:
+            state.lanes[lane, SCHEDULED] = 0
+            _preempt(state, limits, rules, index)
+        else:
+            index += 1
+
+
+@cached_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
     """The request waits, at the place that the policy gives."""
     if limits.rules_of == POLICY:

@@ -88,6 +88,7 @@ class Limits(NamedTuple):
     forecast_floor: int
     rules_of: int
     has_forecast: int
+    leaves_at_bound: int
     eviction: int
     is_unit_time: int
     max_steps_without_end: int

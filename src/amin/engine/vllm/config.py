@@ -40,10 +40,10 @@ class AminConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if get_policy(self.policy).is_clairvoyant:
+        if not get_policy(self.policy).is_servable:
             raise ConfigError(
-                f"policy: {self.policy!r} is told the true lengths, which no server knows; "
-                f"allowed: {', '.join(SERVABLE)}"
+                f"policy: {self.policy!r} is for simulators: it is told the true lengths, or cuts "
+                f"requests into slices; allowed: {', '.join(SERVABLE)}"
             )
         check_predictor_spec(self.predictor)
         if not isinstance(self.client_hints, bool):

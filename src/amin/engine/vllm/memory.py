@@ -49,7 +49,6 @@ class Memory:
         none = np.zeros(0, np.int64)
         self._look_ahead(none, none)
         self._num_blocks_asked(none)
-        steps_to_compute(1, 0, 1, 1, 1)
 
     def begin_step(self) -> None:
         """Forget what was read for the last step."""
@@ -83,7 +82,10 @@ class Memory:
         held = request.num_tokens + self._lookahead
         view = self._ledger.view(request.request_id)
         steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
-        steps += steps_to_compute(request.num_tokens, self._ahead, len(running), *self._limits)
+        # Uncompiled: for one request, the call of compiled code costs more than the rest.
+        steps += steps_to_compute.py_func(
+            request.num_tokens, self._ahead, len(running), *self._limits
+        )
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark

@@ -90,13 +90,15 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         return int(self.amin_policy.order(view)), view.arrival_index
 
     def _is_admissible(self, request: seam.Request) -> bool:
-        self._note_waiting(request)
+        # Scheduling asynchronously, vLLM hands a preempted request the token that was in flight
+        # when it left.
+        if request.num_tokens != request.amin_num_tokens:
+            self._note_waiting(request)
         # Without a forecast, vLLM's own test of what fits now is the whole admission.
         return not self.amin_policy.has_forecast or self._memory.admits(request)
 
     def _note_waiting(self, request: seam.Request) -> None:
-        # Again at admission: scheduling asynchronously, vLLM hands a preempted request the token
-        # that was in flight when it left.
+        request.amin_num_tokens = request.num_tokens
         self._ledger.waits(request.amin_slot, request.num_prompt_tokens, request.num_output_tokens)
 
 

@@ -74,8 +74,10 @@ def by_hand(policy: Policy, rows: list[_Row], memory: int, restart: bool) -> lis
             row = to_come.pop(0)
             believe(row, policy.initial_bound(row.view()))
             waiting.append(row)
-        while sum(row.s + row.a + 1 for row in active) > memory:
+        sliced = [r for r in active if policy.leaves_at_bound and r.a >= r.bound]
+        while sliced or sum(row.s + row.a + 1 for row in active) > memory:
             victim = min(active, key=lambda row: (policy.preemption_order(row.view()), row.tie))
+            victim = sliced.pop(0) if sliced else victim
             active.remove(victim)
             believe(victim, policy.learn(victim.view()))
             victim.num_preemptions += 1

@@ -1,0 +1,57 @@
+"""``amin reproduce``: what the paper claims, run and judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+EXAMPLES = """
+\b
+Examples:
+  amin reproduce
+  amin reproduce --quick
+  amin reproduce two-point geometric
+  amin reproduce my-claim.toml
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("claims", nargs=-1)
+@click.option("--quick", is_flag=True, help="fewer settings and seeds: a minute")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/reproduce"),
+    show_default=True,
+    help="folder for the report",
+)
+def reproduce(claims: tuple[str, ...], quick: bool, out: Path) -> None:
+    """Run the experiments behind the paper's claims: which hold, and where?
+
+    CLAIMS are names or TOML files of your own; without any, all that ship with amin.
+    """
+    from amin.demo.progress import progress
+    from amin.experiment.reproduce import as_markdown, chosen_claims
+    from amin.experiment.reproduce import reproduce as run
+    from amin.report.plain_page import plain_page
+
+    chosen = chosen_claims(claims)
+    with progress(Console(stderr=True)) as track:
+        found = run(chosen, is_quick=quick, track=track)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    table = Table(show_lines=True)
+    for title in ("claim", "verdict", "our figures"):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        table.add_row(one.claim.claim, one.verdict.word, one.verdict.figures)
+    console.print(table)
+    out.mkdir(parents=True, exist_ok=True)
+    text = as_markdown(found)
+    (out / "claims.md").write_text(text, encoding="utf-8")
+    (out / "index.html").write_text(plain_page("amin reproduce", text), encoding="utf-8")
+    console.print(f"page: {out / 'index.html'}", soft_wrap=True)

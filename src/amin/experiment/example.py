@@ -1,0 +1,21 @@
+"""What `amin compare` and `amin demo` show to somebody who brings no trace. Imports nothing."""
+
+WORKLOAD = "lmsys-like"
+LOAD = 1.5
+KV_TOKENS = 8176
+BLOCK_SIZE = 16
+STEP_TIME = "linear:0.03,0.00015"
+NUM_SEEDS = 5
+
+POLICIES = (
+    "vllm-fcfs",
+    "vllm-fcfs@0.05",
+    "vllm-priority",
+    "vllm-priority@0.05",
+    "amax",
+    "amin-static",
+    "amin-dynamic",
+    "hindsight",
+    "smallest-volume",
+)
+"""Stock vLLM, also with a watermark; the paper's policies; and two that are told the truth."""

@@ -1,0 +1,85 @@
+"""Whether what was measured is what was claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from amin.experiment.claim import Check, Claim, Measured
+
+HOLDS, ONLY_WHERE, FAILS = "holds", "holds only where", "not reproduced"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word for it, and the figures that it rests on, in a sentence or two."""
+
+    word: str
+    figures: str
+
+
+def judge(claim: Claim, measured: Sequence[Measured]) -> Verdict:
+    """Holds: every check in every setting. Only where: in some settings. Else not reproduced."""
+    growth = [check for check in claim.checks if check.grows]
+    local = [check for check in claim.checks if not check.grows]
+    grown = [_growth(check, measured) for check in growth]
+    figures = [text for _, text in grown]
+    passing = [
+        m
+        for m in measured
+        if all(check.holds(m.ratio(check.policy, check.to), m.params) for check in local)
+    ]
+    figures += [_range(check, measured) for check in local]
+    share = len(passing) / len(measured) if local else 1.0
+    if share == 1.0 and all(ok for ok, _ in grown):
+        word = HOLDS
+    elif share == 0.0 or not all(ok for ok, _ in grown):
+        word = FAILS
+    else:
+        word = ONLY_WHERE
+        figures.insert(0, f"{len(passing)} of {len(measured)} settings: {_where(passing)}")
+    return Verdict(word, "; ".join(figures))
+
+
+def _range(check: Check, measured: Sequence[Measured]) -> str:
+    by_ratio = sorted(measured, key=lambda m: m.ratio(check.policy, check.to))
+    ends = []
+    for m in dict.fromkeys((0, len(by_ratio) - 1)):
+        one = by_ratio[m]
+        ratios = one.ratios(check.policy, check.to)
+        at = ", ".join(f"{name} {value}" for name, value in one.params.items())
+        ends.append(f"{np.mean(ratios):.2f} (± {np.std(ratios):.2f}) at {at}")
+    return f"{check.policy} ÷ {check.to} from {' to '.join(ends)}"
+
+
+def _where(passing: Sequence[Measured]) -> str:
+    """The values of each parameter among the settings that pass."""
+    parts = []
+    for name in passing[0].params:
+        values = list(dict.fromkeys(str(m.params[name]) for m in passing))
+        parts.append(f"{name} {', '.join(values)}")
+    return "; ".join(parts)
+
+
+def _growth(check: Check, measured: Sequence[Measured]) -> tuple[bool, str]:
+    """Compare a power of 1/alpha with a line in its logarithm, at the worst of each 1/alpha."""
+    worst: dict[float, float] = {}
+    for m in measured:
+        inverse = m.params["upper"] / m.params["lower"]
+        worst[inverse] = max(worst.get(inverse, 0.0), m.ratio(check.policy, check.to))
+    x = np.array(sorted(worst))
+    y = np.array([worst[inverse] for inverse in x.tolist()])
+    power = np.polyfit(np.log(x), np.log(y), 1)
+    line = np.polyfit(np.log(x), y, 1)
+    of_power = float(np.sum((y - np.exp(np.polyval(power, np.log(x)))) ** 2))
+    of_line = float(np.sum((y - np.polyval(line, np.log(x))) ** 2))
+    better = "power" if of_power < of_line else "log"
+    seen = ", ".join(f"{a:g}: {b:.1f}" for a, b in zip(x, y, strict=True))
+    text = (
+        f"{check.policy} at 1/alpha = {seen}; best fit: "
+        + (f"(1/alpha)^{power[0]:.2f}" if better == "power" else f"{line[0]:.2f} ln(1/alpha)")
+        + f" (squared errors: power {of_power:.2g}, log {of_line:.2g})"
+    )
+    return better == check.grows, text

@@ -1,0 +1,132 @@
+"""Claims are judged by what was measured, whichever way it goes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amin.cli import main
+from amin.errors import ConfigError
+from amin.experiment.claim import Claim, Measured, measure
+from amin.experiment.reproduce import as_markdown, chosen_claims, reproduce, shipped_claims
+from amin.experiment.verdict import FAILS, HOLDS, ONLY_WHERE, judge
+
+TOML = """
+claim = "fcfs is at most {limit} times H-SF"
+source = "nobody"
+requests = {{ family = "two-point", num_requests = 60, prompt = 1, lower = 2, share_short = 0.5 }}
+checks = [{{ policy = "fcfs", at_most = {limit} }}]
+seeds = 3
+
+[grid]
+upper = [20, 40]
+kv_tokens = [60, 100000]
+
+[quick]
+upper = [20]
+seeds = 2
+"""
+
+
+def _claim(limit: float) -> Claim:
+    return Claim.parse("mine", TOML.format(limit=limit))
+
+
+@pytest.mark.parametrize(("limit", "word"), [(100.0, HOLDS), (1.0001, ONLY_WHERE), (0.5, FAILS)])
+def test_the_verdict_follows_the_figures(limit: float, word: str) -> None:
+    """Ample memory makes FCFS and H-SF equal, tight memory does not; nothing is twice as fast."""
+    (one,) = reproduce([_claim(limit)])
+    assert one.verdict.word == word
+    assert len(one.measured) == 4
+    if word == ONLY_WHERE:
+        assert "2 of 4 settings" in one.verdict.figures
+        assert one.verdict.figures.split("; ")[1] == "kv_tokens 100000"
+
+
+def test_ratios_are_to_hindsight_on_the_same_requests() -> None:
+    """Seed by seed; with memory for all they are 1."""
+    measured = measure(_claim(1), {"upper": 20, "kv_tokens": 100_000}, 3)
+    assert measured.ratios("fcfs") == [1.0, 1.0, 1.0]
+    assert measured.work_over_memory < 1
+
+
+def test_quick_runs_fewer() -> None:
+    """Of the grid and of the seeds."""
+    (one,) = reproduce([_claim(1)], is_quick=True)
+    assert [m.params for m in one.measured] == [
+        {"upper": 20, "kv_tokens": 60},
+        {"upper": 20, "kv_tokens": 100_000},
+    ]
+    assert len(one.measured[0].ratios("fcfs")) == 2
+
+
+@pytest.mark.parametrize(("curve", "expected"), [("log", "log"), ("power", "power")])
+def test_growth_is_told_apart(curve: str, expected: str) -> None:
+    """A logarithm is no power and a power no logarithm."""
+    text = TOML.format(limit=1).replace("at_most = 1", f'grows = "{expected}"')
+    claim = Claim.parse("growth", text)
+    measured = []
+    for inverse in (3, 10, 30, 100, 300):
+        ratio = 1 + 0.8 * np.log(inverse) if curve == "log" else inverse**0.9
+        latencies = {"fcfs": [float(ratio)] * 2, "hindsight": [1.0] * 2}
+        measured.append(Measured({"lower": 1, "upper": inverse}, latencies, 9.0))
+    assert judge(claim, measured).word == HOLDS
+    wrong = "log" if curve == "power" else "power"
+    other = Claim.parse("other", text.replace(f'"{expected}"', f'"{wrong}"'))
+    assert judge(other, measured).word == FAILS
+
+
+def test_every_shipped_claim_is_whole() -> None:
+    """Words, a source, at least ten seeds, and settings that run."""
+    claims = shipped_claims()
+    assert len(claims) >= 9
+    for claim in claims:
+        assert claim.claim
+        assert claim.source
+        assert claim.seeds >= 10
+        smallest = claim.settings(is_quick=True)[0]
+        assert measure(claim, smallest | {"num_requests": 40}, 1).latencies.keys() == set(
+            claim.policies
+        )
+
+
+def test_the_report_says_what_was_run() -> None:
+    """A table of verdicts, then each claim's settings with spread and load."""
+    text = as_markdown(reproduce([_claim(1)], is_quick=True))
+    assert "| fcfs is at most 1 times H-SF | nobody | holds only where |" in text
+    assert "| upper | kv_tokens | n·E[s+o]/M | fcfs ÷ hindsight |" in text
+    assert "| 20 | 100000 | 0.0 | 1.00 (1.00-1.00) |" in text
+
+
+def test_the_command_runs_a_claim_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A TOML file in, a verdict on the screen and a page on disk out."""
+    path = tmp_path / "mine.toml"
+    path.write_text(TOML.format(limit=100))
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["amin", "reproduce", str(path), "--out", str(out)])
+    main()
+    assert HOLDS in capsys.readouterr().out
+    assert "<table>" in (out / "index.html").read_text()
+    assert "nobody" in (out / "claims.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nope", "claim: unknown 'nope'"), ("nope.toml", "claim nope.toml: cannot be read")],
+)
+def test_refuses_what_is_no_claim(name: str, words: str) -> None:
+    """Names what there is."""
+    with pytest.raises(ConfigError, match=words):
+        chosen_claims([name])
+
+
+@pytest.mark.parametrize("text", ["claim = 1", "[", "claims = 'x'\nchecks = []"])
+def test_refuses_a_broken_file(text: str) -> None:
+    """One line with the file's name."""
+    with pytest.raises(ConfigError, match="claim broken: "):
+        Claim.parse("broken", text)
