@@ -11,6 +11,7 @@ NAMES = (
     "schedule_cost",
     "simulator_speed",
     "decision_cost",
+    "sweep_scaling",
     "smollm2",
 )
 

@@ -95,13 +95,10 @@ def _write_records(run: Run, path: Path) -> None:
     from amin.record import RequestRecord
     from amin.report.rows import write_rows
 
-    trace = run.simulation.trace
-    place = {trace.id_of(i): i for i in range(len(trace))}
-    rows = sorted(run.result.records, key=lambda record: place[record.request_id])
     staging = path.with_name(f".{path.name}-{uuid4().hex}")
     try:
         with staging.open("x", encoding="utf-8", newline="") as file:
-            write_rows(file, RequestRecord, rows)
+            write_rows(file, RequestRecord, run.result.records)
         os.replace(staging, path)
     except OSError as error:
         raise ConfigError(f"--records: {path}: cannot be written ({error.strerror})") from error

@@ -46,13 +46,12 @@ class Check:
     grows: str = ""
     bound: str = ""
 
-    def holds(self, ratio: float, params: Params) -> bool:
+    def holds(self, measured: Measured) -> bool:
         """Whether it is so in one setting; `grows` is not about one."""
         limit = self.at_most
         if self.bound:
-            inverse = params["upper"] / params["lower"]
-            limit = inverse * (1 + inverse) / 2
-        return self.at_least <= ratio <= limit
+            limit = measured.inverse_alpha * (1 + measured.inverse_alpha) / 2
+        return self.at_least <= measured.ratio(self.policy, self.to) <= limit
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Measured:
-    """One setting: mean latencies by policy, a value per seed; and how much fits at once."""
+    """One setting: mean latencies by policy, a value per seed; and how much fits at once.
+
+    `params` are those of the grid, `requests` all of them.
+    """
 
     params: Params
+    requests: Params
     latencies: Mapping[str, list[float]]
     work_over_memory: float
     """n · E[s + o] ÷ M: 1 or less, and nobody need wait."""
+
+    @property
+    def inverse_alpha(self) -> float:
+        """1/alpha = upper ÷ lower."""
+        return float(self.requests["upper"] / self.requests["lower"])
 
     def ratios(self, policy: str, to: str = YARDSTICK) -> list[float]:
         """Seed by seed."""
@@ -119,7 +127,7 @@ class Measured:
 
 def measure(claim: Claim, params: Params, num_seeds: int) -> Measured:
     """Run all policies of a claim in one setting."""
-    whole = claim.requests | params
+    whole = _complete(claim.requests | params)
     memory = int(whole["kv_tokens"])
     latencies: dict[str, list[float]] = {policy: [] for policy in claim.policies}
     work = []
@@ -128,8 +136,21 @@ def measure(claim: Claim, params: Params, num_seeds: int) -> Measured:
         work.append(float((trace.num_prompt_tokens + trace.num_output_tokens).sum()) / memory)
         for policy in claim.policies:
             setting = Setting(memory, policy, seed=seed)
-            latencies[policy].append(simulate(trace, setting).mean_e2e_latency)
-    return Measured(params, latencies, float(np.mean(work)))
+            latencies[policy].append(simulate(trace, setting).summary.mean_e2e_latency)
+    return Measured(params, whole, latencies, float(np.mean(work)))
+
+
+def _complete(params: Params) -> Params:
+    """With what is given relative to `upper`: requests, memory, and the share that long."""
+    whole = dict(params)
+    if "num_over_upper" in whole:
+        whole["num_requests"] = round(whole["num_over_upper"] * whole["upper"])
+    if "kv_over_upper" in whole:
+        whole["kv_tokens"] = round(whole["kv_over_upper"] * whole["upper"])
+    if "long_work" in whole:
+        # So many tokens of work in long requests for each request.
+        whole["share_short"] = max(1 - whole["long_work"] / whole["upper"], 0.01)
+    return whole
 
 
 def _requests(params: Params, seed: int) -> Trace:

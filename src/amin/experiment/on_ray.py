@@ -15,8 +15,13 @@ MAX_RETRIES = 5
 """How often a cell is run again whose worker died: cells are pure, so again is as good."""
 
 
-def run_on_ray(cells: Iterable[tuple[int, Cell]]) -> Iterator[tuple[int, Row]]:
-    """(number, row) of each cell, as they finish; raises `ConfigError` where Ray is missing."""
+def run_on_ray(
+    cells: Iterable[tuple[int, Cell]], num_workers: int | None
+) -> Iterator[tuple[int, Row]]:
+    """(number, row) of each cell, as they finish; raises `ConfigError` where Ray is missing.
+
+    `num_workers` at a time; None leaves that to Ray.
+    """
     try:
         import ray
     except ImportError as error:
@@ -30,7 +35,11 @@ def run_on_ray(cells: Iterable[tuple[int, Cell]]) -> Iterator[tuple[int, Row]]:
     def run(number: int, cell: Cell) -> tuple[int, Row]:
         return number, cell.row()
 
-    pending: list[Any] = [run.remote(number, cell) for number, cell in cells]
-    while pending:
+    waiting = list(cells)
+    at_once = num_workers or len(waiting)
+    pending: list[Any] = []
+    while waiting or pending:
+        while waiting and len(pending) < at_once:
+            pending.append(run.remote(*waiting.pop(0)))
         done, pending = ray.wait(pending)
         yield from ray.get(done)

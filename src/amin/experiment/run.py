@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from amin.engine.simulator import Simulation
 from amin.engine.simulator.engine import Progress
-from amin.engine.simulator.state import ARRIVAL, FINISH
 from amin.experiment.load import rho
 from amin.experiment.setting import Setting
-from amin.metrics.summary import Summary, summarize
+from amin.metrics.summary import Summary, summary_of
 from amin.record import RunResult
 from amin.workload.interface import Job, check_workload
 from amin.workload.trace import Trace
@@ -36,13 +33,7 @@ class Run:
     @cached_property
     def summary(self) -> Summary:
         """The numbers that every engine's runs have."""
-        return summarize(self.result)
-
-    @property
-    def mean_e2e_latency(self) -> float:
-        """As in `summary`, without making a record of each request."""
-        times = self.simulation.state.times
-        return float(np.mean(times[:, FINISH] - times[:, ARRIVAL]))
+        return summary_of(self.simulation.columns())
 
     @property
     def rho(self) -> float:
@@ -55,7 +46,7 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""
         return {
-            "policy": self.result.policy,
+            "policy": self.simulation.engine.name,
             "engine": "unit-time" if self.setting.is_unit_time else "vllm-model",
             "kv_tokens": self.setting.kv_tokens,
             "seed": self.setting.seed,

@@ -81,7 +81,7 @@ def _run(
     if backend == "ray":
         from amin.experiment.on_ray import run_on_ray
 
-        yield from run_on_ray(cells)
+        yield from run_on_ray(cells, num_workers)
         return
     cells = list(cells)
     if cells:

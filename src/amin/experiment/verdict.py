@@ -26,11 +26,7 @@ def judge(claim: Claim, measured: Sequence[Measured]) -> Verdict:
     local = [check for check in claim.checks if not check.grows]
     grown = [_growth(check, measured) for check in growth]
     figures = [text for _, text in grown]
-    passing = [
-        m
-        for m in measured
-        if all(check.holds(m.ratio(check.policy, check.to), m.params) for check in local)
-    ]
+    passing = [m for m in measured if all(check.holds(m) for check in local)]
     figures += [_range(check, measured) for check in local]
     share = len(passing) / len(measured) if local else 1.0
     if share == 1.0 and all(ok for ok, _ in grown):
@@ -39,7 +35,9 @@ def judge(claim: Claim, measured: Sequence[Measured]) -> Verdict:
         word = FAILS
     else:
         word = ONLY_WHERE
-        figures.insert(0, f"{len(passing)} of {len(measured)} settings: {_where(passing)}")
+        figures.insert(
+            0, f"{len(passing)} of {len(measured)} settings, {_where(passing, measured)}"
+        )
     return Verdict(word, "; ".join(figures))
 
 
@@ -54,20 +52,20 @@ def _range(check: Check, measured: Sequence[Measured]) -> str:
     return f"{check.policy} ÷ {check.to} from {' to '.join(ends)}"
 
 
-def _where(passing: Sequence[Measured]) -> str:
-    """The values of each parameter among the settings that pass."""
-    parts = []
-    for name in passing[0].params:
-        values = list(dict.fromkeys(str(m.params[name]) for m in passing))
-        parts.append(f"{name} {', '.join(values)}")
-    return "; ".join(parts)
+def _where(passing: Sequence[Measured], measured: Sequence[Measured]) -> str:
+    """The settings that pass, or those that do not, whichever are fewer; four of them at most."""
+    failing = [m for m in measured if m not in passing]
+    word, fewer = ("at", passing) if len(passing) <= len(failing) else ("not at", failing)
+    shown = [", ".join(f"{name} {value}" for name, value in m.params.items()) for m in fewer[:4]]
+    more = f" and {len(fewer) - 4} more" if len(fewer) > 4 else ""
+    return f"{word} {' / '.join(shown)}{more}"
 
 
 def _growth(check: Check, measured: Sequence[Measured]) -> tuple[bool, str]:
     """Compare a power of 1/alpha with a line in its logarithm, at the worst of each 1/alpha."""
     worst: dict[float, float] = {}
     for m in measured:
-        inverse = m.params["upper"] / m.params["lower"]
+        inverse = m.inverse_alpha
         worst[inverse] = max(worst.get(inverse, 0.0), m.ratio(check.policy, check.to))
     x = np.array(sorted(worst))
     y = np.array([worst[inverse] for inverse in x.tolist()])

@@ -7,28 +7,30 @@ a bound was predicted (lower >= 1). All answers are shares in 0..1, NaN where no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
+import numpy as np
+
+from amin.metrics.columns import Array, Columns, Records
 from amin.metrics.status import finished
-from amin.record import RequestRecord
 
 
-def bound_coverage(records: Iterable[RequestRecord]) -> float:
+def bound_coverage(records: Records) -> float:
     """Share of requests at least as long as their lower bound: what A_min relies on."""
-    return _share(record.num_output_tokens >= record.lower for record in _predicted(records))
+    predicted = _predicted(records)
+    return _share(predicted.num_output_tokens >= predicted.lower)
 
 
-def interval_coverage(records: Iterable[RequestRecord]) -> float:
+def interval_coverage(records: Records) -> float:
     """Share of requests whose length is in [lower, upper], both ends included."""
-    return _share(
-        record.lower <= record.num_output_tokens <= record.upper for record in _predicted(records)
-    )
+    predicted = _predicted(records)
+    length = predicted.num_output_tokens
+    return _share((predicted.lower <= length) & (length <= predicted.upper))
 
 
-def _predicted(records: Iterable[RequestRecord]) -> list[RequestRecord]:
-    return [record for record in finished(records) if record.lower >= 1]
+def _predicted(records: Records) -> Columns:
+    done = finished(records)
+    return done.where(done.lower >= 1)
 
 
-def _share(answers: Iterable[bool]) -> float:
-    held = list(answers)
-    return sum(held) / len(held) if held else math.nan
+def _share(answers: Array) -> float:
+    return float(np.mean(answers)) if len(answers) else math.nan

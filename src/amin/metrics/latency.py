@@ -7,66 +7,72 @@ left out, and with nothing left the answer is NaN. Percentiles interpolate linea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
+from amin.metrics.columns import Array, Records
 from amin.metrics.status import finished
-from amin.record import RequestRecord
 
 
-def mean_e2e_latency(records: Iterable[RequestRecord]) -> float:
+def e2e_latencies(records: Records) -> Array:
+    """Seconds from arrival to the last token, of each finished request."""
+    done = finished(records)
+    return done.finish_time - done.arrival_time
+
+
+def mean_e2e_latency(records: Records) -> float:
     """Mean seconds from arrival to the last token."""
-    return _mean(record.e2e_latency for record in finished(records))
+    return _mean(e2e_latencies(records))
 
 
-def p50_e2e_latency(records: Iterable[RequestRecord]) -> float:
+def p50_e2e_latency(records: Records) -> float:
     """Median seconds from arrival to the last token."""
-    return _percentile(50, (record.e2e_latency for record in finished(records)))
+    return _percentile(50, e2e_latencies(records))
 
 
-def p99_e2e_latency(records: Iterable[RequestRecord]) -> float:
+def p99_e2e_latency(records: Records) -> float:
     """99th percentile of the seconds from arrival to the last token."""
-    return _percentile(99, (record.e2e_latency for record in finished(records)))
+    return _percentile(99, e2e_latencies(records))
 
 
-def mean_ttft(records: Iterable[RequestRecord]) -> float:
+def mean_ttft(records: Records) -> float:
     """Mean seconds from arrival to the first token."""
-    return _mean(record.ttft for record in finished(records))
+    return _mean(_ttfts(records))
 
 
-def p99_ttft(records: Iterable[RequestRecord]) -> float:
+def p99_ttft(records: Records) -> float:
     """99th percentile of the seconds from arrival to the first token."""
-    return _percentile(99, (record.ttft for record in finished(records)))
+    return _percentile(99, _ttfts(records))
 
 
-def mean_tpot(records: Iterable[RequestRecord]) -> float:
+def mean_tpot(records: Records) -> float:
     """Mean over requests of the seconds per output token after the first."""
-    return _mean(record.tpot for record in finished(records))
+    done = finished(records)
+    done = done.where(done.num_output_tokens > 1)
+    ttft = done.first_token_time - done.arrival_time
+    e2e = done.finish_time - done.arrival_time
+    return _mean((e2e - ttft) / (done.num_output_tokens - 1))
 
 
-def queue_time(record: RequestRecord) -> float:
-    """Seconds from arrival until the request was first scheduled; NaN if it never was.
+def mean_queue_time(records: Records) -> float:
+    """Mean seconds from arrival until first scheduled.
 
     Time spent waiting again after a preemption is not in it.
     """
-    return record.first_scheduled_time - record.arrival_time
+    done = finished(records)
+    return _mean(done.first_scheduled_time - done.arrival_time)
 
 
-def mean_queue_time(records: Iterable[RequestRecord]) -> float:
-    """Mean seconds from arrival until first scheduled."""
-    return _mean(queue_time(record) for record in finished(records))
+def _ttfts(records: Records) -> Array:
+    done = finished(records)
+    return done.first_token_time - done.arrival_time
 
 
-def _defined(values: Iterable[float]) -> list[float]:
-    return [value for value in values if not math.isnan(value)]
+def _mean(values: Array) -> float:
+    defined = values[~np.isnan(values)]
+    return float(np.mean(defined)) if len(defined) else math.nan
 
 
-def _mean(values: Iterable[float]) -> float:
-    defined = _defined(values)
-    return float(np.mean(defined)) if defined else math.nan
-
-
-def _percentile(percent: float, values: Iterable[float]) -> float:
-    defined = _defined(values)
-    return float(np.percentile(defined, percent)) if defined else math.nan
+def _percentile(percent: float, values: Array) -> float:
+    defined = values[~np.isnan(values)]
+    return float(np.percentile(defined, percent)) if len(defined) else math.nan

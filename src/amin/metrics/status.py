@@ -7,26 +7,31 @@ measure. A policy can thus look fast by finishing less, so read every number nex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import numpy as np
 
-from amin.record import RequestRecord
-
-
-def finished(records: Iterable[RequestRecord]) -> list[RequestRecord]:
-    """The records of finished requests, in the given order."""
-    return [record for record in records if record.status == "finished"]
+from amin.metrics.columns import Columns, Records
 
 
-def num_finished(records: Iterable[RequestRecord]) -> int:
+def finished(records: Records) -> Columns:
+    """Those of finished requests, in the given order."""
+    columns = Columns.of(records)
+    return columns.where(columns.status == "finished")
+
+
+def num_finished(records: Records) -> int:
     """Requests that made all of their output."""
-    return len(finished(records))
+    return _count(records, "finished")
 
 
-def num_rejected(records: Iterable[RequestRecord]) -> int:
+def num_rejected(records: Records) -> int:
     """Requests turned away at arrival."""
-    return sum(record.status == "rejected" for record in records)
+    return _count(records, "rejected")
 
 
-def num_aborted(records: Iterable[RequestRecord]) -> int:
+def num_aborted(records: Records) -> int:
     """Requests that were taken in but never finished."""
-    return sum(record.status == "aborted" for record in records)
+    return _count(records, "aborted")
+
+
+def _count(records: Records, status: str) -> int:
+    return int(np.count_nonzero(Columns.of(records).status == status))

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 
+from amin.metrics.columns import Columns, Records
 from amin.metrics.status import finished
-from amin.record import RequestRecord
 
 
-def first_arrival_time(records: Iterable[RequestRecord]) -> float:
+def first_arrival_time(records: Records) -> float:
     """When the first request arrived, in seconds on the engine's clock; NaN without requests."""
-    return min((record.arrival_time for record in records), default=math.nan)
+    arrivals = Columns.of(records).arrival_time
+    return float(arrivals.min()) if len(arrivals) else math.nan
 
 
-def makespan(records: Sequence[RequestRecord]) -> float:
+def makespan(records: Records) -> float:
     """Seconds from the first arrival of any request to the last finish; NaN if none finished."""
-    finishes = [record.finish_time for record in finished(records)]
-    if not finishes:
-        return math.nan
-    return max(finishes) - first_arrival_time(records)
+    columns = Columns.of(records)
+    finishes = finished(columns).finish_time
+    return float(finishes.max()) - first_arrival_time(columns) if len(finishes) else math.nan
 
 
-def output_tokens_per_second(records: Sequence[RequestRecord]) -> float:
+def output_tokens_per_second(records: Records) -> float:
     """Output tokens of finished requests per second of makespan.
 
     Tokens of other requests are left out: nobody got an answer from them. NaN where the makespan
     is zero or undefined.
     """
-    num_tokens = sum(record.num_output_tokens for record in finished(records))
-    return per_second(num_tokens, records)
+    columns = Columns.of(records)
+    return per_second(int(finished(columns).num_output_tokens.sum()), columns)
 
 
-def per_second(count: int, records: Sequence[RequestRecord]) -> float:
+def per_second(count: int, records: Records) -> float:
     """`count` per second of the makespan of `records`; NaN where that is zero or undefined."""
     seconds = makespan(records)
     return count / seconds if seconds > 0 else math.nan

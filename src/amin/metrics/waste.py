@@ -5,21 +5,19 @@ All requests count, finished or not: the memory and the time were spent on them 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from amin.record import RequestRecord
+from amin.metrics.columns import Columns, Records
 
 
-def num_preemptions(records: Iterable[RequestRecord]) -> int:
+def num_preemptions(records: Records) -> int:
     """How often any request was preempted; one request may count several times."""
-    return sum(record.num_preemptions for record in records)
+    return int(Columns.of(records).num_preemptions.sum())
 
 
-def num_lost_tokens(records: Iterable[RequestRecord]) -> int:
+def num_lost_tokens(records: Records) -> int:
     """Tokens whose KV entries preemptions dropped."""
-    return sum(record.num_lost_tokens for record in records)
+    return int(Columns.of(records).num_lost_tokens.sum())
 
 
-def num_recomputed_tokens(records: Iterable[RequestRecord]) -> int:
+def num_recomputed_tokens(records: Records) -> int:
     """Lost tokens that were computed again: at most `num_lost_tokens`, as caches may hold some."""
-    return sum(record.num_recomputed_tokens for record in records)
+    return int(Columns.of(records).num_recomputed_tokens.sum())

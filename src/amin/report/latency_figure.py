@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from amin.metrics.status import finished
+from amin.metrics.latency import e2e_latencies
 from amin.record import RunResult
 from amin.report import svg
 from amin.report.label import labels
@@ -45,7 +45,7 @@ def latency_figure(results: Sequence[RunResult]) -> Markup:
 
 
 def _curve(axes: Axes, result: RunResult, label: str, index: int) -> None:
-    times = np.sort([record.e2e_latency for record in finished(result.records)])
+    times = np.sort(e2e_latencies(result.records))
     shares = np.arange(len(times) + 1) / max(len(result.records), 1)
     axes.step(
         np.concatenate(([0.0], times)),

@@ -49,14 +49,13 @@ def generate(
     times = arrival_times(num_requests, rate, arrivals, seed)
     if name == LMSYS_LIKE:
         replies = embedded_replies(max(num_requests, 20_000), seed)
-        jobs = lmsys_like(
+        trace = lmsys_like(
             replies,
             num_requests=num_requests,
             requests_per_second=math.inf,
             seed=seed,
             class_priorities=True,
         )
-        trace = Trace.of(jobs)
         classes = trace.predicted_class.astype(int)
         lower, upper = np.array(NOMINAL_FLOORS), np.array(replies.class_quantiles(0.95))
         return replace(trace, arrival_time=times, lower=lower[classes], upper=upper[classes])

@@ -11,8 +11,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from amin.errors import ConfigError
-from amin.request import Request
-from amin.workload.interface import Job
+from amin.workload.trace import Trace
 
 NOMINAL_FLOORS = (2, 42, 141, 294, 503)
 """Lowest length of each class by its definition (the cut points of SSJF's classifier)."""
+
+_CLASS_NAMES = np.array([str(c) for c in range(len(NOMINAL_FLOORS))], np.object_)
 
 MAX_TOKENS = 511
 
@@ -103,7 +103,7 @@ def lmsys_like(
     seed: int,
     class_priorities: bool = False,
     max_tokens: int = MAX_TOKENS,
-) -> Sequence[Job]:
+) -> Trace:
     """A Poisson stream of requests whose reply and predicted class are drawn from `replies`.
 
     `requests_per_second` may be infinite: then all arrive at 0. With `class_priorities` the
@@ -113,17 +113,11 @@ def lmsys_like(
     rows = rng.integers(0, len(replies), num_requests)
     prompts = np.minimum(rng.lognormal(np.log(28.0), 1.36, num_requests), 660).round()
     arrivals = np.cumsum(rng.exponential(1.0, num_requests)) / requests_per_second
-    return [
-        Job(
-            Request(
-                request_id=str(i),
-                num_prompt_tokens=max(int(prompts[i]), 1),
-                max_tokens=max_tokens,
-                arrival_time=float(arrivals[i]),
-                priority=int(replies.classes[row]) if class_priorities else 0,
-                predicted_class=str(replies.classes[row]),
-            ),
-            num_output_tokens=min(int(replies.lengths[row]), max_tokens),
-        )
-        for i, row in enumerate(rows)
-    ]
+    lengths, classes = replies.lengths[rows], replies.classes[rows]
+    trace = Trace.of_lengths(np.maximum(prompts, 1), np.minimum(lengths, max_tokens), arrivals)
+    return replace(
+        trace,
+        max_tokens=np.full(num_requests, max_tokens),
+        priority=classes if class_priorities else trace.priority,
+        predicted_class=_CLASS_NAMES[classes],
+    )

@@ -42,8 +42,9 @@ def test_the_verdict_follows_the_figures(limit: float, word: str) -> None:
     assert one.verdict.word == word
     assert len(one.measured) == 4
     if word == ONLY_WHERE:
-        assert "2 of 4 settings" in one.verdict.figures
-        assert one.verdict.figures.split("; ")[1] == "kv_tokens 100000"
+        assert one.verdict.figures.startswith(
+            "2 of 4 settings, at upper 20, kv_tokens 100000 / upper 40, kv_tokens 100000; "
+        )
 
 
 def test_ratios_are_to_hindsight_on_the_same_requests() -> None:
@@ -51,6 +52,16 @@ def test_ratios_are_to_hindsight_on_the_same_requests() -> None:
     measured = measure(_claim(1), {"upper": 20, "kv_tokens": 100_000}, 3)
     assert measured.ratios("fcfs") == [1.0, 1.0, 1.0]
     assert measured.work_over_memory < 1
+
+
+def test_sizes_may_follow_the_longest_request() -> None:
+    """100 requests and 2 tokens of memory per token of u; 1.5 tokens of work in long ones each."""
+    claim = Claim.parse("sizes", TOML.format(limit=1))
+    relative = {"upper": 30, "num_over_upper": 100, "kv_over_upper": 2, "long_work": 1.5}
+    requests = measure(claim, relative, 1).requests
+    assert requests["num_requests"] == 3000
+    assert requests["kv_tokens"] == 60
+    assert requests["share_short"] == pytest.approx(0.95)
 
 
 def test_quick_runs_fewer() -> None:
@@ -72,7 +83,7 @@ def test_growth_is_told_apart(curve: str, expected: str) -> None:
     for inverse in (3, 10, 30, 100, 300):
         ratio = 1 + 0.8 * np.log(inverse) if curve == "log" else inverse**0.9
         latencies = {"fcfs": [float(ratio)] * 2, "hindsight": [1.0] * 2}
-        measured.append(Measured({"lower": 1, "upper": inverse}, latencies, 9.0))
+        measured.append(Measured({}, {"lower": 1, "upper": inverse}, latencies, 9.0))
     assert judge(claim, measured).word == HOLDS
     wrong = "log" if curve == "power" else "power"
     other = Claim.parse("other", text.replace(f'"{expected}"', f'"{wrong}"'))

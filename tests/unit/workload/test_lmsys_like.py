@@ -71,7 +71,7 @@ def test_equal_seeds_give_equal_workloads(replies: Replies) -> None:
         lmsys_like(replies, num_requests=100, requests_per_second=1.0, seed=seed)
         for seed in (5, 5, 6)
     ]
-    assert runs[0] == runs[1] != runs[2]
+    assert list(runs[0]) == list(runs[1]) != list(runs[2])
 
 
 def test_class_priorities_change_nothing_else(replies: Replies) -> None:

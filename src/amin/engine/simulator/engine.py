@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from amin.engine.simulator.state import (
 )
 from amin.engine.stock import STOCK
 from amin.errors import PolicyError, UnknownNameError
+from amin.metrics.columns import Array, Columns
 from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.compiled import COLUMN, compile_rules
 from amin.policy.conformance import try_rules
@@ -76,48 +77,56 @@ class Simulation:
         """Steps that were scheduled, empty ones among them."""
         return int(self.state.counts[NUM_STEPS])
 
+    def columns(self) -> Columns:
+        """What happened to each request of the trace, for the metrics."""
+        s, table = self.state, self.state.table
+        status = np.full(len(self.trace), "rejected", np.object_)
+        status[self.accepted] = "finished"
+        return Columns(
+            arrival_time=self.trace.arrival_time,
+            first_scheduled_time=self._whole(s.times[:, FIRST_SCHEDULED], np.nan),
+            first_token_time=self._whole(s.times[:, FIRST_TOKEN], np.nan),
+            finish_time=self._whole(s.times[:, FINISH], np.nan),
+            num_output_tokens=self._whole(s.facts[:, LENGTH]),
+            num_preemptions=self._whole(table[:, COLUMN["num_preemptions"]]),
+            num_lost_tokens=self._whole(s.facts[:, LOST]),
+            num_recomputed_tokens=self._whole(s.facts[:, RECOMPUTED]),
+            lower=self._whole(table[:, COLUMN["lower"]]),
+            upper=self._whole(table[:, COLUMN["upper"]]),
+            status=status,
+        )
+
     def result(self) -> RunResult:
-        """The run as every engine returns it: those that ran, then those that were rejected."""
-        rejected = np.setdiff1d(np.arange(len(self.trace)), self.accepted, assume_unique=True)
-        config, samples = self.engine.config, self.state.samples
+        """The run as every engine returns it, its records in the order of the trace."""
+        config, samples = self.engine.config, self.state.samples[: self.state.counts[NUM_SAMPLES]]
+        done = self.columns()
+        columns = {field.name: getattr(done, field.name) for field in fields(Columns)}
+        columns["num_prompt_tokens"] = self.trace.num_prompt_tokens
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
         return RunResult(
             policy=self.engine.name,
             engine="simulator",
             seed=self.engine.seed,
             num_blocks=config.num_blocks,
             block_size=config.block_size,
-            records=[*self._served(), *map(self._rejected, rejected.tolist())],
+            records=[
+                RequestRecord(
+                    request_id=self.trace.id_of(i), **dict(zip(columns, row, strict=True))
+                )
+                for i, row in enumerate(rows)
+            ],
             samples=[
                 StepSample(time, int(used), int(running), int(waiting))
-                for time, used, running, waiting in samples[
-                    : self.state.counts[NUM_SAMPLES]
-                ].tolist()
+                for time, used, running, waiting in samples.tolist()
             ],
             num_steps=self.num_steps,
         )
 
-    def _served(self) -> list[RequestRecord]:
-        s = self.state
-        columns = (
-            s.times[:, ARRIVAL], s.table[:, NUM_PROMPT], s.table[:, COLUMN["lower"]],
-            s.table[:, COLUMN["upper"]], s.times[:, FIRST_SCHEDULED], s.times[:, FIRST_TOKEN],
-            s.times[:, FINISH], s.facts[:, LENGTH], s.table[:, COLUMN["num_preemptions"]],
-            s.facts[:, LOST], s.facts[:, RECOMPUTED],
-        )  # fmt: skip
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        ids = map(self.trace.id_of, self.accepted.tolist())
-        return [RequestRecord(i, *row, "finished") for i, row in zip(ids, rows, strict=True)]  # type: ignore[call-arg]
-
-    def _rejected(self, index: int) -> RequestRecord:
-        request = self.trace[index].request
-        return RequestRecord(
-            request.request_id,
-            request.arrival_time,
-            request.num_prompt_tokens,
-            0,
-            0,
-            status="rejected",
-        )
+    def _whole(self, values: Array, otherwise: float = 0) -> Array:
+        """A column of those that ran, as one of the whole trace."""
+        column = np.full(len(self.trace), otherwise, values.dtype)
+        column[self.accepted] = values
+        return column
 
 
 def find_policy(policy: str | Policy) -> tuple[Policy, int]:
