@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amin.engine.vllm.dry import DryConfig
+from amin.errors import ConfigError
 from amin.workload.interface import Job
 
 pytestmark = pytest.mark.dry
@@ -113,3 +115,10 @@ def test_a_window_is_counted_as_small_once_the_prompt_is_computed(
         run.add(job("second", 40, 10))
         run.step()
         assert ("second" in run.running) == is_admitted
+
+
+@pytest.mark.parametrize("group", [("windowed", 8), ("sliding", 0), ("chunked", -1)])
+def test_refuses_other_groups(group: tuple[str, int]) -> None:
+    """A kind that there is not, or a window of nothing: field, value, what is allowed."""
+    with pytest.raises(ConfigError, match=r"kv_cache_groups: got .*, allowed: \('full', 0\)"):
+        DryConfig(kv_cache_groups=(group,))

@@ -137,3 +137,22 @@ def test_prompts_are_computed_by_the_step_that_is_said(
         0
     ] * left.count(1)
     assert steps_to_compute(left[0], 0, 0, budget, budget) == (left[0] - 1) // budget
+
+
+@pytest.mark.parametrize(
+    ("left", "ahead", "num_running", "budget", "chunk", "steps"),
+    [
+        (1, 50, 3, 4, 4, 0),  # the next token of one that decodes
+        (10, 0, 0, 4, 4, 2),  # 10 tokens in batches of 4: two more after this one
+        (10, 6, 0, 4, 4, 3),  # behind 6 others
+        (10, 6, 2, 4, 4, 7),  # and two of each batch are taken by those who decode
+        (10, 0, 9, 4, 4, 9),  # a batch full of decoding: one token each, at the worst
+        (6, 0, 0, 100, 3, 1),  # chunks of 3, whatever the batch
+        (7, 0, 0, 100, 3, 2),
+    ],
+)
+def test_steps_to_compute_by_hand(
+    left: int, ahead: int, num_running: int, budget: int, chunk: int, steps: int
+) -> None:
+    """The step that computes the last token, counted from the coming one."""
+    assert steps_to_compute(left, ahead, num_running, budget, chunk) == steps
