@@ -18,10 +18,10 @@ from rich.console import Console
 from amin.demo.budget import Plan
 from amin.demo.contenders import BASELINE, Contender, contenders
 from amin.demo.model import smollm2
-from amin.demo.progress import progress
 from amin.demo.run import measure, serve_with, served_prompts
 from amin.demo.serve_one import ServeJob
 from amin.metrics.summary import Summary, summarize
+from amin.report.terminal import progress
 
 COLUMNS = ("mean_e2e_latency", "p99_e2e_latency", "output_tokens_per_second", "num_preemptions")
 

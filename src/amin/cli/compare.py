@@ -91,10 +91,10 @@ def compare(
 
     Without a trace: LMSYS-like requests at 1.5 x capacity, in some seconds.
     """
-    from amin.demo.progress import progress
     from amin.experiment.comparison import compare as run
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
+    from amin.report.terminal import progress
 
     if load is None and trace is None and arrivals != "batch":
         load = example.LOAD
@@ -116,18 +116,18 @@ def compare(
 
 
 def _print(comparison: Comparison, traffic: Traffic) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    from amin.report.terminal import console
+
+    out = console()
     first = comparison.rows[0]
     rho = "all at once" if first["rho"] is None else f"{first['rho']:.2f} x capacity"
-    console.print(
+    out.print(
         f"\nSimulated, deciding as vLLM does: {traffic.source}, load {rho}, "
         f"{first['kv_tokens']:,} KV tokens. {comparison.labels[0]} in seconds, tokens and counts; "
         "the others as ratios to it, the mean over seeds (smallest-largest):\n",
         highlight=False,
     )
-    console.print(comparison.as_table())
+    out.print(comparison.as_table())
 
 
 def _write(
@@ -143,7 +143,7 @@ def _write(
         run.result.policy = name
     how = {
         "workload": f"{traffic}, seed {first} of {len({row['seed'] for row in comparison.rows})}",
-        "engine": str(setting.config()),
+        "engine": str(setting.config),
         "load": f"{runs[0].rho:.2f} x capacity (inf: all at once)",
         "command": shlex.join(["amin", *sys.argv[1:]]),
     }

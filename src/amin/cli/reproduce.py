@@ -33,25 +33,23 @@ def reproduce(claims: tuple[str, ...], quick: bool, out: Path) -> None:
 
     CLAIMS are names or TOML files of your own; without any, all that ship with amin.
     """
-    from amin.demo.progress import progress
     from amin.experiment.reproduce import as_markdown, chosen_claims
     from amin.experiment.reproduce import reproduce as run
     from amin.report.plain_page import plain_page
+    from amin.report.terminal import console, progress
 
     chosen = chosen_claims(claims)
     with progress(Console(stderr=True)) as track:
         found = run(chosen, is_quick=quick, track=track)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    screen = console()
     table = Table(show_lines=True)
     for title in ("claim", "verdict", "our figures"):
         table.add_column(title, overflow="fold")
     for one in found:
         table.add_row(one.claim.claim, one.verdict.word, one.verdict.figures)
-    console.print(table)
+    screen.print(table)
     out.mkdir(parents=True, exist_ok=True)
     text = as_markdown(found)
     (out / "claims.md").write_text(text, encoding="utf-8")
     (out / "index.html").write_text(plain_page("amin reproduce", text), encoding="utf-8")
-    console.print(f"page: {out / 'index.html'}", soft_wrap=True)
+    screen.print(f"page: {out / 'index.html'}", soft_wrap=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
-from rich.console import Console
 
 from amin.errors import ConfigError
 
@@ -76,12 +75,13 @@ def simulate(trace: Path, records: Path | None, as_json: bool, **options: object
     from amin.experiment.setting import Setting
     from amin.workload.read import read_trace
 
-    engine = Setting(**options).engine()  # type: ignore[arg-type]
+    setting = Setting(**options)  # type: ignore[arg-type]
+    engine = setting.engine()
     start = time.perf_counter()
     workload = read_trace(trace)
     simulation = engine.simulate(workload)
     seconds = time.perf_counter() - start
-    run = Run(Setting(**options), simulation)  # type: ignore[arg-type]
+    run = Run(setting, simulation)
     if records is not None:
         _write_records(run, records)
     if as_json:
@@ -108,14 +108,13 @@ def _write_records(run: Run, path: Path) -> None:
 
 def _print(run: Run, seconds: float) -> None:
     from amin.report.table import as_table
+    from amin.report.terminal import console
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
-    console.print(as_table([run.result]))
+    out = console()
+    out.print(as_table([run.result]))
     numbers = run.as_dict()
     rho = "all at once" if numbers["rho"] is None else f"{numbers['rho']:.2f} x capacity"
-    console.print(
+    out.print(
         f"load {rho}; at most {numbers['peak_kv_tokens']:,} of {numbers['kv_tokens']:,} KV tokens "
         f"in use; {numbers['num_rejected']:,} rejected; simulated in {seconds:.2f} s",
         highlight=False,

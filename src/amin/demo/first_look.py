@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from amin.demo.contenders import Contender
-from amin.demo.progress import Track
 from amin.experiment import example
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.setting import Setting
 from amin.experiment.traffic import Traffic
+from amin.report.terminal import Track
 
 WHAT = (
     f"LMSYS-like requests, Poisson at {example.LOAD:g} x capacity, predicted by a real "

@@ -19,13 +19,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from amin.demo.budget import Budget, Plan, Speed
 from amin.demo.contenders import BASELINE, Contender, contenders
 from amin.demo.first_look import WHAT, first_look
 from amin.demo.model import smollm2
-from amin.demo.progress import Advance, Track, progress
 from amin.demo.prompts import Prompt, halves
 from amin.demo.serve_one import ServeJob
 from amin.errors import AminError, ConfigError
@@ -34,6 +32,7 @@ from amin.record import RunResult
 from amin.report import require_report
 from amin.report.results import read_result
 from amin.report.table import as_csv, as_markdown, as_table
+from amin.report.terminal import Advance, Track, console, progress
 
 BOUND_QUANTILE = 0.25
 """Of a dozen replies: the third shortest. A smaller one would be the shortest, by chance."""
@@ -78,27 +77,25 @@ def run_demo(config: DemoConfig, out: Path, names: Sequence[str] = ()) -> list[R
     chosen = contenders(names)
     budget = Budget(config.minutes)
     require_report()
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
-    with progress(console) as track:
+    screen = console()
+    with progress(screen) as track:
         first = first_look(chosen, track)
-    console.print(f"\nFirst look, no model yet: {WHAT}", highlight=False)
-    console.print(first.as_table())
+    screen.print(f"\nFirst look, no model yet: {WHAT}", highlight=False)
+    screen.print(first.as_table())
     # Fetched before any progress bar: it prints lines of its own.
     model = smollm2()
-    with progress(console) as track:
+    with progress(screen) as track:
         measured = measure(model, track)
         plan = budget.plan(measured.speed, len(chosen) + 1, config.load)
-        console.print(_in_words(plan, measured.speed, config), highlight=False)
+        screen.print(_in_words(plan, measured.speed, config), highlight=False)
         prompts = served_prompts(plan.num_requests, config.seed)
         results = [
             serve_with(contender, plan, prompts, model, measured, config.seed, track)
             for contender in [*chosen, replace(BASELINE, name=f"{BASELINE.name} again")]
         ]
-    console.print(as_table(results))
+    screen.print(as_table(results))
     _write(results, chosen, plan, measured, config, out)
-    console.print(f"page: {out / 'index.html'}", soft_wrap=True)
+    screen.print(f"page: {out / 'index.html'}", soft_wrap=True)
     return results
 
 

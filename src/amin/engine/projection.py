@@ -75,7 +75,7 @@ class Projection:
 
 
 @cached_njit
-def insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
+def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
     """Insert into `rows` of `size` columns where the order wants it; returns the column."""
     column = size
     while column > 0 and rows[1, column - 1] < remaining:
@@ -86,7 +86,7 @@ def insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
 
 
 @cached_njit
-def remove(rows: Ints, size: int, column: int) -> None:
+def _remove(rows: Ints, size: int, column: int) -> None:
     """Undo an insertion into `rows` that had `size` columns before it."""
     for i in range(column, size):
         rows[:, i] = rows[:, i + 1]
@@ -103,15 +103,15 @@ def peak_with(
     block_size: int,
     scale: int,
 ) -> tuple[int, int]:
-    """(column, `peak`) with a candidate in place of the last one, in `column`, if not negative."""
+    """(column, `_peak`) with a candidate in place of the last one, in `column`, if not negative."""
     if column >= 0:
-        remove(rows, size, column)
-    column = insert(rows, size, held, remaining, fixed)
-    return column, peak(rows, size + 1, block_size, scale)
+        _remove(rows, size, column)
+    column = _insert(rows, size, held, remaining, fixed)
+    return column, _peak(rows, size + 1, block_size, scale)
 
 
 @cached_njit
-def peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
+def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     """The most blocks in use at any future step, for `rows` as a `Projection` has them."""
     held, remaining, fixed = rows[0], rows[1], rows[2]
     # Tokens held before the step, held - 1 = quotient * block_size + residue. At step

@@ -16,6 +16,26 @@ NUM_OUTPUT = COLUMN["num_output_tokens"]
 NUM_COMPUTED = COLUMN["num_computed_tokens"]
 NUM_PROMPT = COLUMN["num_prompt_tokens"]
 MAX_TOKENS = COLUMN["max_tokens"]
+LOWER = COLUMN["lower"]
+UPPER = COLUMN["upper"]
+BOUND = COLUMN["bound"]
+PRIORITY = COLUMN["priority"]
+ARRIVAL_INDEX = COLUMN["arrival_index"]
+ADMISSION = COLUMN["admission_index"]
+NUM_PREEMPTIONS = COLUMN["num_preemptions"]
+
+PRIORITY_LIMIT = 2**20
+"""Priorities beyond +-2**20 are clamped, so that a rule may pack one with another key."""
+
+
+@cached_njit
+def bounded(bound: int, before: int, max_tokens: int, num_prompt: int, capacity_tokens: int) -> int:
+    """A bound never falls below the one `before`, nor asks for more than request or cache allow.
+
+    `capacity_tokens` is the longest sequence that the cache can hold at all.
+    """
+    limit = max(min(max_tokens, capacity_tokens - num_prompt + 1), 1)
+    return max(min(bound, limit), before)
 
 
 @cached_njit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, Row, sweep
 from amin.experiment.traffic import Traffic
 from amin.policy.interface import Policy
-
-Track = Callable[[str, int], Callable[[], None]]
+from amin.report.terminal import Track
 
 COLUMNS = (
     ("mean e2e", "mean_e2e_latency"),

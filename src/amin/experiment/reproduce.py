@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -13,8 +13,7 @@ from amin.errors import ConfigError, UnknownNameError
 from amin.experiment.claim import YARDSTICK, Claim, Measured, measure
 from amin.experiment.setting import Setting
 from amin.experiment.verdict import Verdict, judge
-
-Track = Callable[[str, int], Callable[[], None]]
+from amin.report.terminal import Track
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Run:
 
         See `amin.experiment.load`.
         """
-        return rho(self.simulation.trace, self.setting.config())
+        return rho(self.simulation.trace, self.setting.config)
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
@@ -48,7 +49,8 @@ class Setting:
             raise ConfigError(
                 f"kv_tokens: got {self.kv_tokens}, allowed: a block at least ({self.block_size})"
             )
-        self.config()
+        # Checks the rest.
+        _ = self.config
 
     @property
     def is_unit_time(self) -> bool:
@@ -56,6 +58,7 @@ class Setting:
         is_stock = isinstance(self.policy, str) and self.policy in STOCK
         return self.step_time == UNIT_TIME and not is_stock
 
+    @cached_property
     def config(self) -> SimulatorConfig:
         """The engine's shape; raises `ConfigError` naming the field, the value, what is allowed."""
         time = self.step_time
@@ -86,4 +89,4 @@ class Setting:
 
     def engine(self) -> SimulatedEngine:
         """The engine, compiled."""
-        return SimulatedEngine(self.config(), self.policy, predictor=self.predictor, seed=self.seed)
+        return SimulatedEngine(self.config, self.policy, predictor=self.predictor, seed=self.seed)

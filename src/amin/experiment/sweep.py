@@ -31,7 +31,7 @@ class Cell:
     def run(self) -> Run:
         """Run it, here and now."""
         setting = self.setting
-        return simulate(self.traffic.trace(setting.seed, setting.config()), setting)
+        return simulate(self.traffic.trace(setting.seed, setting.config), setting)
 
     def row(self) -> Row:
         """Run it; all numbers of `Run.as_dict`, and the label."""

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.vllm.ledger import PRIORITY_LIMIT, Ledger
+from amin.engine.rows import PRIORITY_LIMIT
+from amin.engine.vllm.ledger import Ledger
 from amin.policy.amax import AMAX
 from amin.policy.amin import AMIN_STATIC
 from amin.policy.interface import Policy

@@ -10,6 +10,7 @@ import numpy as np
 
 from amin.engine.projection import Ints, peak_with
 from amin.engine.rows import (
+    ADMISSION,
     NUM_COMPUTED,
     NUM_PROMPT,
     look_ahead,
@@ -19,7 +20,7 @@ from amin.engine.rows import (
 )
 from amin.engine.simulator.heap import SLOT as HEAP_SLOT
 from amin.engine.simulator.heap import pop
-from amin.engine.simulator.running import ADMISSION, num_blocks_for, sync
+from amin.engine.simulator.running import num_blocks_for, sync
 from amin.engine.simulator.state import (
     BLOCKS,
     CANDIDATE,

@@ -9,10 +9,20 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from amin.engine.projection import Ints
-from amin.engine.rows import MAX_TOKENS, NUM_PROMPT
+from amin.engine.rows import (
+    ADMISSION,
+    ARRIVAL_INDEX,
+    BOUND,
+    LOWER,
+    MAX_TOKENS,
+    NUM_PREEMPTIONS,
+    NUM_PROMPT,
+    PRIORITY,
+    PRIORITY_LIMIT,
+    UPPER,
+)
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
-from amin.engine.simulator.running import ADMISSION, BOUND, PRIORITY
 from amin.engine.simulator.state import (
     ARRIVAL,
     FINISH,
@@ -37,7 +47,7 @@ from amin.engine.stock import STOCK
 from amin.errors import PolicyError, UnknownNameError
 from amin.metrics.columns import Array, Columns
 from amin.policy.catalog import POLICIES, get_policy
-from amin.policy.compiled import COLUMN, compile_rules
+from amin.policy.compiled import compile_rules
 from amin.policy.conformance import try_rules
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
@@ -51,8 +61,6 @@ STEPS_PER_SLICE = 100_000
 
 PATIENCE = 1000
 """Nobody ends for so many steps per token of the longest request: nobody ever will."""
-
-PRIORITY_LIMIT = 2**20
 
 Progress = Callable[[int], None]
 """Called now and then with the number of requests that have ended."""
@@ -88,11 +96,11 @@ class Simulation:
             first_token_time=self._whole(s.times[:, FIRST_TOKEN], np.nan),
             finish_time=self._whole(s.times[:, FINISH], np.nan),
             num_output_tokens=self._whole(s.facts[:, LENGTH]),
-            num_preemptions=self._whole(table[:, COLUMN["num_preemptions"]]),
+            num_preemptions=self._whole(table[:, NUM_PREEMPTIONS]),
             num_lost_tokens=self._whole(s.facts[:, LOST]),
             num_recomputed_tokens=self._whole(s.facts[:, RECOMPUTED]),
-            lower=self._whole(table[:, COLUMN["lower"]]),
-            upper=self._whole(table[:, COLUMN["upper"]]),
+            lower=self._whole(table[:, LOWER]),
+            upper=self._whole(table[:, UPPER]),
             status=status,
         )
 
@@ -210,11 +218,11 @@ class SimulatedEngine:
         for column, values in (
             (NUM_PROMPT, trace.num_prompt_tokens[accepted]),
             (MAX_TOKENS, max_tokens),
-            (COLUMN["lower"], np.clip(lower, 1, max_tokens)),
-            (COLUMN["upper"], np.clip(upper, 1, max_tokens)),
+            (LOWER, np.clip(lower, 1, max_tokens)),
+            (UPPER, np.clip(upper, 1, max_tokens)),
             (BOUND, 1),
             (PRIORITY, self._priority(trace.priority[accepted])),
-            (COLUMN["arrival_index"], number),
+            (ARRIVAL_INDEX, number),
             (ADMISSION, -1),
         ):
             now.table[:, column] = values

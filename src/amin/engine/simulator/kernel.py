@@ -11,8 +11,7 @@ import numpy as np
 from amin.engine.rows import NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.running import (
-    BOUND,
-    bounded,
+    believe,
     end_slices,
     enqueue,
     free_lane,
@@ -92,9 +91,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
         if state.times[slot, ARRIVAL] > state.clock[0]:
             break
         counts[NUM_ARRIVED] += 1
-        table = state.table
-        bound = rules.initial_bound(table, slot)
-        table[slot, BOUND] = bounded(limits, bound, table, slot)
+        believe(state, limits, slot, rules.initial_bound(state.table, slot))
         enqueue(state, limits, rules, slot, True)
 
 

@@ -6,8 +6,17 @@ the list, each request asks for blocks, and while there are none the victim is p
 
 from __future__ import annotations
 
-from amin.engine.projection import Ints
-from amin.engine.rows import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import (
+    ADMISSION,
+    BOUND,
+    MAX_TOKENS,
+    NUM_COMPUTED,
+    NUM_OUTPUT,
+    NUM_PREEMPTIONS,
+    NUM_PROMPT,
+    PRIORITY,
+    bounded,
+)
 from amin.engine.simulator.heap import push
 from amin.engine.simulator.state import (
     ARRIVAL,
@@ -39,12 +48,7 @@ from amin.engine.simulator.state import (
     State,
 )
 from amin.jit import cached_njit, inlined_njit
-from amin.policy.compiled import COLUMN, Rules
-
-BOUND = COLUMN["bound"]
-PRIORITY = COLUMN["priority"]
-ADMISSION = COLUMN["admission_index"]
-NUM_PREEMPTIONS = COLUMN["num_preemptions"]
+from amin.policy.compiled import Rules
 
 
 @inlined_njit
@@ -113,10 +117,13 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool)
 
 
 @cached_njit
-def bounded(limits: Limits, bound: int, table: Ints, slot: int) -> int:
-    """A bound never falls, and never asks for more than the request or the cache allows."""
-    limit = min(table[slot, MAX_TOKENS], limits.capacity_tokens - table[slot, NUM_PROMPT] + 1)
-    return int(max(min(bound, max(limit, 1)), table[slot, BOUND]))
+def believe(state: State, limits: Limits, slot: int, bound: int) -> None:
+    """Note what the policy believes of the output length now, within what is possible."""
+    table = state.table
+    table[slot, BOUND] = bounded(
+        bound, table[slot, BOUND], table[slot, MAX_TOKENS], table[slot, NUM_PROMPT],
+        limits.capacity_tokens,
+    )  # fmt: skip
 
 
 @cached_njit
@@ -157,7 +164,7 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
     slot, computed = state.lanes[lane, SLOT], state.lanes[lane, COMPUTED]
     _sync_row(state, lane)
     if limits.rules_of == POLICY:
-        table[slot, BOUND] = bounded(limits, rules.learn(table, slot), table, slot)
+        believe(state, limits, slot, rules.learn(table, slot))
     table[slot, NUM_PREEMPTIONS] += 1
     if limits.eviction == SWAP:
         facts[slot, SWAPPED] = computed

@@ -68,7 +68,10 @@ ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
 # ends; blocks held; tokens computed in this step; and the frontier, as above.
-SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER, LANE_WIDTH = range(8)
+SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER = range(7)
+
+LANE_WIDTH = 8
+"""A whole line of the processor's cache."""
 
 MAX_SAMPLES = 4096
 """Of the state over time: when so many are kept, every second is dropped."""
@@ -117,7 +120,7 @@ class State(NamedTuple):
 
     table       what the policy sees of each request, as in `amin.policy.compiled`
     facts, times   see above; a row per request
-    shared      blocks of each request that another one counts
+    shared      blocks of each request that another one counts: none, as no two prompts are alike
     heap        those who wait
     lanes       see above; a row for each that may run
     running     lanes in the order in which a step serves them
@@ -157,7 +160,7 @@ def new_state(num_requests: int, limits: Limits) -> State:
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),
-        lanes=np.zeros((at_most, LANE_WIDTH + 1), np.int64),
+        lanes=np.zeros((at_most, LANE_WIDTH), np.int64),
         running=np.zeros(at_most, np.int64),
         free_lanes=np.arange(at_most)[::-1].copy(),
         rows=np.ones((3, at_most + 1), np.int64),

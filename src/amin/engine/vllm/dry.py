@@ -118,8 +118,8 @@ class DryEngine:
             if output.total_num_scheduled_tokens:
                 self.clock += self.config.step_time(output.total_num_scheduled_tokens)
                 in_flight.append((output, self.emitting(output)))
+            # vLLM's priority scheduling may preempt whoever asks, and then serves nobody.
             elif not in_flight and not output.preempted_req_ids and not self._skip_idle(arriving):
-                # vLLM's priority scheduling may preempt whoever asks, and then serves nobody.
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
                 self.finish_step(*in_flight.popleft(), lengths)

@@ -12,20 +12,23 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from amin.engine.rows import MAX_TOKENS, NUM_COMPUTED, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import (
+    ADMISSION,
+    BOUND,
+    LOWER,
+    MAX_TOKENS,
+    NUM_COMPUTED,
+    NUM_OUTPUT,
+    NUM_PREEMPTIONS,
+    NUM_PROMPT,
+    PRIORITY_LIMIT,
+    UPPER,
+    bounded,
+)
 from amin.jit import cached_njit
-from amin.policy.compiled import COLUMN, Slots, Table
+from amin.policy.compiled import Slots, Table
 from amin.policy.interface import Policy
 from amin.request import LengthEstimate, Request, RequestView
-
-LOWER = COLUMN["lower"]
-UPPER = COLUMN["upper"]
-BOUND = COLUMN["bound"]
-ADMISSION = COLUMN["admission_index"]
-NUM_PREEMPTIONS = COLUMN["num_preemptions"]
-
-PRIORITY_LIMIT = 2**20
-"""Priorities beyond +-2**20 are clamped, so that a rule may pack one with another key."""
 
 
 class Ledger:
@@ -136,9 +139,9 @@ class Ledger:
         self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
 
     def _bounded(self, bound: int, view: RequestView) -> int:
-        """A bound never falls, and never asks for more than the request or the cache allows."""
-        limit = min(view.max_tokens, self._capacity_tokens - view.num_prompt_tokens + 1)
-        return max(min(int(bound), max(limit, 1)), view.bound)
+        # Uncompiled: it is asked about one request, with Python's integers.
+        limits = view.max_tokens, view.num_prompt_tokens, self._capacity_tokens
+        return int(bounded.py_func(int(bound), view.bound, *limits))
 
     def _new_slot(self) -> int:
         if not self._free:

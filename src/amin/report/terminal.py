@@ -1,4 +1,7 @@
-"""Progress of long work: bars in a terminal, a line now and then anywhere else."""
+"""What is shown while somebody waits, and how wide.
+
+Progress of long work is bars in a terminal and a line now and then anywhere else.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,22 @@ Track = Callable[[str, int], Advance]
 SECONDS_BETWEEN_LINES = 10.0
 
 
+WIDTH_OF_A_LOG = 120
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, as wide as tables need it."""
+    out = Console()
+    if not out.is_terminal:
+        out.width = WIDTH_OF_A_LOG
+    return out
+
+
 @contextmanager
-def progress(console: Console) -> Iterator[Track]:
+def progress(out: Console) -> Iterator[Track]:
     """Show what is tracked within."""
-    if not console.is_terminal:
-        yield lambda what, total: _lines(console, what, total)
+    if not out.is_terminal:
+        yield lambda what, total: _lines(out, what, total)
         return
     columns = (
         TextColumn("{task.description:36}"),
@@ -28,7 +42,7 @@ def progress(console: Console) -> Iterator[Track]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=out) as bars:
 
         def track(what: str, total: int) -> Advance:
             task = bars.add_task(what, total=total)
@@ -37,10 +51,10 @@ def progress(console: Console) -> Iterator[Track]:
         yield track
 
 
-def _lines(console: Console, what: str, total: int) -> Advance:
+def _lines(out: Console, what: str, total: int) -> Advance:
     start = last = time.monotonic()
     done = 0
-    console.print(f"{what}: 0/{total}", highlight=False, soft_wrap=True)
+    out.print(f"{what}: 0/{total}", highlight=False, soft_wrap=True)
 
     def advance() -> None:
         nonlocal done, last
@@ -48,7 +62,7 @@ def _lines(console: Console, what: str, total: int) -> Advance:
         now = time.monotonic()
         if done == total or now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            console.print(
+            out.print(
                 f"{what}: {done}/{total} after {now - start:.0f} s", highlight=False, soft_wrap=True
             )
 

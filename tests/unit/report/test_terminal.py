@@ -3,14 +3,14 @@ import io
 import pytest
 from rich.console import Console
 
-from amin.demo.progress import progress
+from amin.report.terminal import progress
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the test sets."""
     now = [0.0]
-    monkeypatch.setattr("amin.demo.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("amin.report.terminal.time.monotonic", lambda: now[0])
     return now
 
 
