@@ -18,9 +18,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
-from amin.engine.simulator.engine import PATIENCE
-from amin.engine.simulator.kernel import run_steps
-from amin.engine.simulator.state import new_state
 from amin.workload.families import instance
 from amin.workload.trace import Trace
 
@@ -35,15 +32,12 @@ def requests(number: int) -> Trace:
 
 def microseconds_per_step(policy: str, number: int) -> float:
     """With so many waiting."""
-    engine, trace = SimulatedEngine(CONFIG, policy), requests(number)
-    limits = CONFIG.limits(engine._policy, engine._rules_of, PATIENCE * 10**6)
-    state = new_state(number, limits)
-    engine._fill(state, trace, np.arange(number), trace.num_output_tokens)
-    run_steps(state, limits, engine._rules, CONFIG.cost, 50)
+    simulation = SimulatedEngine(CONFIG, policy).start(requests(number))
+    simulation.advance(50)
     times = []
     for _ in range(SLICES):
         start = time.perf_counter()
-        run_steps(state, limits, engine._rules, CONFIG.cost, STEPS)
+        simulation.advance(STEPS)
         times.append((time.perf_counter() - start) / STEPS)
     return statistics.median(times) * 1e6
 

@@ -59,6 +59,7 @@ interrupted, goes on from there.
 @click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
 @click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
 @click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")
+@click.option("--enable-prefix-caching", is_flag=True, help="as for amin simulate")
 @click.option("--forecast-floor", type=int, help="[default: as for amin simulate]")
 @click.option(
     "--backend",

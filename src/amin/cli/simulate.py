@@ -25,7 +25,8 @@ Examples:
 \b
 A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
 lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
-columns are understood too; without arrival times all requests arrive at 0.
+columns are understood too; without arrival times all requests arrive at 0. So are Mooncake's JSON
+lines, whose hash_ids say which prefixes prompts share (--enable-prefix-caching).
 \b
 --step-time unit is the paper's model: a step takes 1, preempted requests restart. With
 linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.
@@ -59,6 +60,11 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
 @click.option(
     "--max-num-batched-tokens", type=int, help="[default: no limit in unit time, else 2048]"
+)
+@click.option(
+    "--enable-prefix-caching",
+    is_flag=True,
+    help="blocks keep what they hold until they are used again (vLLM's default)",
 )
 @click.option("--watermark", default=0.0, show_default=True, help="share kept free at admission")
 @click.option(

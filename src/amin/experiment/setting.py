@@ -36,6 +36,7 @@ class Setting:
     predictor: str | Predictor = "constant:1"
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
+    enable_prefix_caching: bool = False
     watermark: float = 0.0
     forecast_floor: int | None = None
     seed: int = 0
@@ -76,6 +77,7 @@ class Setting:
             max_num_batched_tokens=chosen(
                 self.max_num_batched_tokens, UNLIMITED, max(2048, self.max_num_seqs or 0)
             ),
+            enable_prefix_caching=self.enable_prefix_caching,
             watermark=self.watermark,
             forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, 16)),
             eviction=self.eviction or ("restart" if unit else "recompute"),

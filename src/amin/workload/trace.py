@@ -6,7 +6,7 @@ A million requests fit into some 60 MB this way; a `Job` is made when one is ask
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import overload
 
 import numpy as np
@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
+_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids"
+
 
 @dataclass(frozen=True, eq=False)
 class Trace(Sequence[Job]):
@@ -32,6 +34,7 @@ class Trace(Sequence[Job]):
     priority           smaller is more urgent
     request_id, predicted_class   texts; an empty array where there are none: ids are then the
                        numbers from 0 on
+    prompt_token_ids   sequences of integers, as in `Request`; an empty array where none is known
     """
 
     arrival_time: Floats
@@ -43,14 +46,15 @@ class Trace(Sequence[Job]):
     priority: Ints
     request_id: Texts
     predicted_class: Texts
+    prompt_token_ids: Texts = field(default_factory=lambda: np.empty(0, np.object_))
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            length = len(getattr(self, field.name))
-            is_text = field.name in ("request_id", "predicted_class")
-            if length != len(self.arrival_time) and not (is_text and not length):
+        for column in fields(self):
+            length = len(getattr(self, column.name))
+            may_be_empty = column.name in _MAY_BE_EMPTY
+            if length != len(self.arrival_time) and not (may_be_empty and not length):
                 raise ConfigError(
-                    f"{field.name}: got {length} values, allowed: {len(self.arrival_time)}"
+                    f"{column.name}: got {length} values, allowed: {len(self.arrival_time)}"
                 )
 
     @classmethod
@@ -74,6 +78,7 @@ class Trace(Sequence[Job]):
             priority=ints([request.priority for request in requests]),
             request_id=np.array([request.request_id for request in requests], np.object_),
             predicted_class=np.array([r.predicted_class for r in requests], np.object_),
+            prompt_token_ids=as_objects([r.prompt_token_ids for r in requests]),
         )
 
     @classmethod
@@ -106,7 +111,7 @@ class Trace(Sequence[Job]):
     def __getitem__(self, index: slice) -> Trace: ...
     def __getitem__(self, index: int | slice) -> Job | Trace:
         if isinstance(index, slice):
-            return Trace(*(getattr(self, field.name)[index] for field in fields(self)))
+            return Trace(*(getattr(self, column.name)[index] for column in fields(self)))
         index = range(len(self))[index]
         hint = None
         if self.lower[index]:
@@ -119,5 +124,14 @@ class Trace(Sequence[Job]):
             priority=int(self.priority[index]),
             predicted_class=self.predicted_class[index] if len(self.predicted_class) else None,
             hint=hint,
+            prompt_token_ids=self.prompt_token_ids[index] if len(self.prompt_token_ids) else (),
         )
         return Job(request, int(self.num_output_tokens[index]))
+
+
+def as_objects(values: Sequence[Sequence[int]]) -> Texts:
+    """An array of sequences, of which NumPy would make a matrix; empty where all of them are."""
+    column = np.empty(len(values) if any(values) else 0, np.object_)
+    for i in range(len(column)):
+        column[i] = values[i]
+    return column

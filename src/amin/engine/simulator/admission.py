@@ -20,6 +20,7 @@ from amin.engine.rows import (
 )
 from amin.engine.simulator.heap import SLOT as HEAP_SLOT
 from amin.engine.simulator.heap import pop
+from amin.engine.simulator.prefix_cache import adopt, cached_prefix, note_full, num_private, take
 from amin.engine.simulator.running import num_blocks_for, sync
 from amin.engine.simulator.state import (
     BLOCKS,
@@ -40,6 +41,7 @@ from amin.engine.simulator.state import (
     NUM_PROJECTED,
     NUM_RUNNING,
     NUM_SWAPPED_TOKENS,
+    NUM_UNEXPLAINED,
     NUM_WAITING,
     REFUSED,
     SCHEDULED,
@@ -65,24 +67,32 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         slot = state.heap[HEAP_SLOT, 0]
         if counts[NUM_RUNNING] >= limits.max_num_seqs:
             break
-        tokens, start = num_tokens(state.table, slot), state.facts[slot, SWAPPED]
+        tokens, start, shared = num_tokens(state.table, slot), state.facts[slot, SWAPPED], 0
+        if limits.has_prefix_cache:
+            start, shared = cached_prefix(state, limits, slot, tokens)
+        state.shared[slot] = shared
         new = min(tokens - start, counts[CHUNK], counts[TOKEN_BUDGET])
         blocks = num_blocks_for(limits, start + new + limits.lookahead)
         margin = limits.watermark if counts[NUM_RUNNING] else 0
         # vLLM wants the whole prompt to fit, though it computes but a chunk of it now.
-        if max(num_blocks_for(limits, tokens), blocks) + margin > counts[NUM_FREE_BLOCKS]:
+        whole = max(num_blocks_for(limits, tokens), blocks) - shared
+        if whole + margin > counts[NUM_FREE_BLOCKS]:
             break
         if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
             break
         pop(state.heap, counts[NUM_WAITING])
         counts[NUM_WAITING] -= 1
         _start(state, slot, blocks, start, new)
+        if limits.has_prefix_cache:
+            adopt(state, slot, start // limits.block_size)
+            take(state, slot, start // limits.block_size, blocks - start // limits.block_size)
+            note_full(state, limits, slot, start, start + new)
 
 
 @cached_njit
 def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     counts, table = state.counts, state.table
-    counts[NUM_SWAPPED_TOKENS] += start
+    counts[NUM_SWAPPED_TOKENS] += state.facts[slot, SWAPPED]
     state.facts[slot, SWAPPED] = 0
     table[slot, NUM_COMPUTED] = start
     table[slot, ADMISSION] = counts[NUM_ADMISSIONS]
@@ -91,7 +101,7 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     lane = state.free_lanes[counts[NUM_FREE_LANES]]
     state.running[counts[NUM_RUNNING]] = lane
     counts[NUM_RUNNING] += 1
-    counts[NUM_FREE_BLOCKS] -= blocks
+    counts[NUM_FREE_BLOCKS] -= blocks - state.shared[slot]
     counts[TOKEN_BUDGET] -= new
     lanes = state.lanes
     lanes[lane, SLOT] = slot
@@ -114,13 +124,14 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
     if counts[REFUSED] == slot:
         return False
     room = limits.num_blocks - limits.watermark
-    tokens = num_tokens(state.table, slot)
+    tokens, shared = num_tokens(state.table, slot), state.shared[slot]
     if counts[NUM_PROJECTED] >= 0 and counts[CANDIDATE] == slot_at(state, num_running - 1):
         counts[NUM_PROJECTED] += 1
         counts[TOKENS_AHEAD] += counts[CANDIDATE_TOKENS]
         counts[CANDIDATE_COLUMN] = -1
     if counts[NUM_PROJECTED] != num_running:
-        if _least_peak(state, limits, tokens) > room:
+        # With prefix caching, ever more of a prefix may be shared.
+        if not limits.has_prefix_cache and _least_peak(state, limits, tokens) > room:
             counts[REFUSED] = slot
             return False
         _project(state, limits, rules)
@@ -130,10 +141,10 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
     left = tokens - state.facts[slot, SWAPPED]
     steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
     counts[CANDIDATE_COLUMN], blocks = peak_with(
-        state.rows, num_running, counts[CANDIDATE_COLUMN], tokens + limits.lookahead, steps, 0,
-        limits.block_size, 1,
+        state.rows, num_running, counts[CANDIDATE_COLUMN], tokens + limits.lookahead, steps,
+        -shared, limits.block_size, 1,
     )  # fmt: skip
-    return bool(blocks <= room)
+    return bool(blocks + counts[NUM_UNEXPLAINED] <= room)
 
 
 @inlined_njit
@@ -170,7 +181,17 @@ def _project(state: State, limits: Limits, rules: Rules) -> None:
         for j in range(3):
             state.rows[j, i] = rows[j, column]
     counts[NUM_PROJECTED] = slots.size
+    counts[NUM_UNEXPLAINED] = _num_unexplained(state, limits)
     counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = -1
+
+
+@cached_njit
+def _num_unexplained(state: State, limits: Limits) -> int:
+    """Blocks in use that no request counts as its own: of prefixes whose first user left."""
+    unexplained: int = limits.num_blocks - state.counts[NUM_FREE_BLOCKS]
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        unexplained -= state.lanes[lane, BLOCKS] - state.shared[state.lanes[lane, SLOT]]
+    return max(unexplained, 0)
 
 
 @cached_njit
@@ -204,7 +225,7 @@ def move_victims(state: State, limits: Limits, rules: Rules) -> None:
 
 @cached_njit
 def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
-    counts, running = state.counts, state.running
+    counts, running, lanes = state.counts, state.running, state.lanes
     slots, free = _running_slots(state), counts[NUM_FREE_BLOCKS]
     sizes = np.full(1, limits.block_size)
     limit = limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK]
@@ -225,6 +246,6 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
             running[i], slots[i], keys[i] = running[i + 1], slots[i + 1], keys[i + 1]
         staying -= 1
         running[staying], slots[staying] = victim, slot
-        free += state.lanes[victim, BLOCKS]
+        free += num_private(state, victim) if limits.has_prefix_cache else lanes[victim, BLOCKS]
         if num_blocks_asked(state.table, slots[:staying], sizes, *limit) <= free:
             return

@@ -21,6 +21,9 @@ class SimulatorConfig:
     num_blocks, block_size  the KV cache: blocks that requests can use, tokens in each
     watermark               share of the blocks that vLLM keeps free at admission
     forecast_floor          forecast at least so many more tokens of every request
+    enable_prefix_caching   blocks keep what they hold until they are used again, so that a request
+                            with the same prefix need not compute it; only where eviction is
+                            recompute, and not in the paper's model
     eviction                what becomes of a preempted request. recompute (vLLM): it keeps the
                             tokens that it made and computes their KV again. restart (the paper): it
                             loses them. swap: its KV is copied out and in again, at
@@ -36,6 +39,7 @@ class SimulatorConfig:
     max_num_batched_tokens: int = 2048
     long_prefill_token_threshold: int = 0
     max_model_len: int = UNLIMITED
+    enable_prefix_caching: bool = False
     watermark: float = 0.0
     forecast_floor: int = 16
     eviction: str = "recompute"
@@ -68,6 +72,12 @@ class SimulatorConfig:
             raise ConfigError(f"seconds_per_swapped_token: got {got}, allowed: >= 0")
         if self.eviction not in EVICTIONS:
             raise UnknownNameError("eviction", self.eviction, EVICTIONS)
+        if self.enable_prefix_caching and (self.is_unit_time or self.eviction != "recompute"):
+            model = "the unit-time model" if self.is_unit_time else f"eviction {self.eviction!r}"
+            raise ConfigError(
+                f"enable_prefix_caching: got True with {model}, allowed: only with eviction "
+                "'recompute' and a step time other than unit"
+            )
 
     @classmethod
     def unit_time(cls, kv_tokens: int, eviction: str = "restart") -> SimulatorConfig:
@@ -123,5 +133,6 @@ class SimulatorConfig:
             leaves_at_bound=int(policy.leaves_at_bound),
             eviction=EVICTIONS[self.eviction],
             is_unit_time=int(self.is_unit_time),
+            has_prefix_cache=int(self.enable_prefix_caching),
             max_steps_without_end=max_steps_without_end,
         )

@@ -23,6 +23,8 @@ from amin.engine.rows import (
 )
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
+from amin.engine.simulator.pages import number_pages
+from amin.engine.simulator.prefix_cache import SAME_AS
 from amin.engine.simulator.state import (
     ARRIVAL,
     FINISH,
@@ -33,6 +35,7 @@ from amin.engine.simulator.state import (
     NUM_ENDED,
     NUM_SAMPLES,
     NUM_STEPS,
+    PAGES,
     PEAK_KV_TOKENS,
     POLICY,
     RANK,
@@ -40,6 +43,7 @@ from amin.engine.simulator.state import (
     TIE,
     VLLM_FCFS,
     VLLM_PRIORITY,
+    Limits,
     State,
     new_state,
 )
@@ -73,7 +77,28 @@ class Simulation:
     engine: SimulatedEngine
     trace: Trace
     accepted: Ints
+    limits: Limits
     state: State
+
+    def advance(self, num_steps: int) -> bool:
+        """Go on for `num_steps` steps at most; returns whether all is done by then.
+
+        Raises `PolicyError` where that never comes.
+        """
+        rules, cost = self.engine.rules, self.engine.config.cost
+        status = run_steps(self.state, self.limits, rules, cost, num_steps)
+        if status == LIVELOCK:
+            raise PolicyError(
+                f"policy {self.engine.name!r} with eviction {self.engine.config.eviction!r}: "
+                f"livelock, no request ended in {self.limits.max_steps_without_end:,} steps; "
+                "allowed: a preemption_order that spares those who are nearest to their end"
+            )
+        return bool(status == ENDED)
+
+    @property
+    def num_ended(self) -> int:
+        """Requests that have ended so far."""
+        return int(self.state.counts[NUM_ENDED])
 
     @property
     def peak_kv_tokens(self) -> int:
@@ -177,10 +202,10 @@ class SimulatedEngine:
         self._policy, self._rules_of = find_policy(policy)
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
-        self._rules = compile_rules(self._policy)
+        self.rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
         limits = self.config.limits(self._policy, self._rules_of, 0)
-        run_steps(new_state(0, limits), limits, self._rules, self.config.cost, 0)
+        run_steps(new_state(0, 0, limits), limits, self.rules, self.config.cost, 0)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `PolicyError` where that never comes."""
@@ -189,26 +214,35 @@ class SimulatedEngine:
 
     def simulate(self, trace: Trace, progress: Progress | None = None) -> Simulation:
         """Serve a trace whose arrivals ascend; the same run as `run`, in columns."""
+        simulation = self.start(trace)
+        is_done = not len(simulation.accepted)
+        while not is_done:
+            is_done = simulation.advance(STEPS_PER_SLICE)
+            if progress is not None:
+                progress(simulation.num_ended)
+        return simulation
+
+    def start(self, trace: Trace) -> Simulation:
+        """The run of a trace before its first step."""
         output = np.minimum(trace.num_output_tokens, trace.max_tokens)
         fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
         accepted = np.flatnonzero(fits)
         longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
         limits = self.config.limits(self._policy, self._rules_of, PATIENCE * (longest + 1))
-        now = new_state(len(accepted), limits)
+        first_page, same_as = self._pages(trace, accepted, output)
+        now = new_state(len(accepted), len(same_as), limits)
+        now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
         self._fill(now, trace, accepted, output)
-        while len(accepted):
-            status = run_steps(now, limits, self._rules, self.config.cost, STEPS_PER_SLICE)
-            if status == LIVELOCK:
-                raise PolicyError(
-                    f"policy {self.name!r} with eviction {self.config.eviction!r}: livelock, no "
-                    f"request ended in {limits.max_steps_without_end:,} steps; allowed: a "
-                    "preemption_order that spares those who are nearest to their end"
-                )
-            if progress is not None:
-                progress(int(now.counts[NUM_ENDED]))
-            if status == ENDED:
-                break
-        return Simulation(self, trace, accepted, now)
+        return Simulation(self, trace, accepted, limits, now)
+
+    def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
+        if not self.config.enable_prefix_caching:
+            return np.zeros(len(accepted), np.int64), np.zeros(0, np.int64)
+        lengths = (trace.num_prompt_tokens + output)[accepted]
+        prompts = trace.prompt_token_ids
+        if len(prompts):
+            prompts = prompts[accepted]
+        return number_pages(prompts, lengths, self.config.block_size)
 
     def _fill(self, now: State, trace: Trace, accepted: Ints, output: Ints) -> None:
         """The facts of the requests that can run."""

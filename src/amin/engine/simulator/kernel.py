@@ -14,12 +14,12 @@ from amin.engine.simulator.running import (
     believe,
     end_slices,
     enqueue,
+    free_blocks,
     free_lane,
     serve_running,
 )
 from amin.engine.simulator.state import (
     ARRIVAL,
-    BLOCKS,
     CHUNK,
     COMPUTED,
     FINISH,
@@ -140,6 +140,7 @@ def _end_step(state: State, limits: Limits) -> None:
     """What was scheduled is computed; who had all its tokens computed makes one more."""
     counts, lanes, running = state.counts, state.lanes, state.running
     kept, kv_tokens, num_computing = 0, 0, 0
+    in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]
@@ -153,7 +154,7 @@ def _end_step(state: State, limits: Limits) -> None:
         elif lanes[lane, SCHEDULED]:
             lanes[lane, TOKENS] = end + 1
             if end + 1 == lanes[lane, LAST]:
-                _end(state, lane)
+                _end(state, limits, lane)
                 continue
             if end == state.table[lanes[lane, SLOT], NUM_PROMPT]:
                 _note_first_token(state, lane)
@@ -162,7 +163,8 @@ def _end_step(state: State, limits: Limits) -> None:
         kept += 1
     counts[NUM_RUNNING] = kept
     counts[NUM_COMPUTING] = num_computing
-    counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], kv_tokens)
+    # Of a prefix that many share, each has counted the tokens.
+    counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
 
 
 @cached_njit
@@ -173,11 +175,11 @@ def _note_first_token(state: State, lane: int) -> None:
 
 
 @cached_njit
-def _end(state: State, lane: int) -> None:
+def _end(state: State, limits: Limits, lane: int) -> None:
     counts, slot = state.counts, state.lanes[lane, SLOT]
     _note_first_token(state, lane)
     state.times[slot, FINISH] = state.clock[0]
-    counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
+    free_blocks(state, limits, lane)
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
     free_lane(state, lane)

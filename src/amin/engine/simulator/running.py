@@ -18,6 +18,7 @@ from amin.engine.rows import (
     bounded,
 )
 from amin.engine.simulator.heap import push
+from amin.engine.simulator.prefix_cache import note_full, release, take
 from amin.engine.simulator.state import (
     ARRIVAL,
     BLOCKS,
@@ -77,8 +78,12 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
                 _preempt(state, limits, rules, victim_index)
             if is_victim:
                 break
+            if limits.has_prefix_cache:
+                take(state, lanes[lane, SLOT], lanes[lane, BLOCKS], more)
             lanes[lane, BLOCKS] += more
             counts[NUM_FREE_BLOCKS] -= more
+        if limits.has_prefix_cache:
+            note_full(state, limits, lanes[lane, SLOT], lanes[lane, COMPUTED], tokens)
         lanes[lane, SCHEDULED] = new
         counts[TOKEN_BUDGET] -= new
         index += 1
@@ -176,7 +181,7 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
         table[slot, NUM_OUTPUT] = 0
     table[slot, NUM_COMPUTED] = 0
     table[slot, ADMISSION] = -1
-    counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
+    free_blocks(state, limits, lane)
     # In vLLM's priority scheduling the victim may have been served before in this step.
     counts[TOKEN_BUDGET] += state.lanes[lane, SCHEDULED]
     counts[NUM_PREEMPTED] += 1
@@ -185,6 +190,15 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
         state.running[i] = state.running[i + 1]
     free_lane(state, lane)
     enqueue(state, limits, rules, slot, False)
+
+
+@inlined_njit
+def free_blocks(state: State, limits: Limits, lane: int) -> None:
+    """The request holds no memory any longer."""
+    if limits.has_prefix_cache:
+        state.counts[NUM_FREE_BLOCKS] += release(state, lane)
+    else:
+        state.counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
 
 
 @inlined_njit

@@ -44,12 +44,14 @@ RECOMPUTE, RESTART, SWAP = range(3)
     # Below every key in an FCFS queue: the next preempted request goes in front.
     FRONT,
     # The forecast of this step: requests in it (-1: none yet), its latest candidate and the
-    # candidate's column, prompt tokens of the candidate and of those before it.
+    # candidate's column, prompt tokens of the candidate and of those before it, and blocks in use
+    # that it does not explain.
     NUM_PROJECTED,
     CANDIDATE,
     CANDIDATE_COLUMN,
     CANDIDATE_TOKENS,
     TOKENS_AHEAD,
+    NUM_UNEXPLAINED,
     # Whom `_least_peak` refused since anybody left: all others only grow, so it still would.
     REFUSED,
     PEAK_KV_TOKENS,
@@ -57,11 +59,12 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(25)
+) = range(26)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
-# tokens once computed and then lost, copied out, lost and computed again since the start.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED = range(6)
+# tokens once computed and then lost, copied out, lost and computed again since the start; the first
+# of its pages.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES = range(7)
 
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
@@ -94,6 +97,7 @@ class Limits(NamedTuple):
     leaves_at_bound: int
     eviction: int
     is_unit_time: int
+    has_prefix_cache: int
     max_steps_without_end: int
 
 
@@ -120,12 +124,14 @@ class State(NamedTuple):
 
     table       what the policy sees of each request, as in `amin.policy.compiled`
     facts, times   see above; a row per request
-    shared      blocks of each request that another one counts: none, as no two prompts are alike
+    shared      blocks of each request that another one counts: those of its prefix that were in use
+                when it was admitted
     heap        those who wait
     lanes       see above; a row for each that may run
     running     lanes in the order in which a step serves them
     free_lanes  lanes that nobody has
     rows        the projection: its three rows over those who run
+    pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
     clock       one entry: seconds
     counts      see above
@@ -140,12 +146,14 @@ class State(NamedTuple):
     running: Ints
     free_lanes: Ints
     rows: Ints
+    pages: Ints
+    pool: Ints
     samples: Floats
     clock: Floats
     counts: Ints
 
 
-def new_state(num_requests: int, limits: Limits) -> State:
+def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     """A state before anything happened; the facts of the requests are still to be filled in."""
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
@@ -156,7 +164,7 @@ def new_state(num_requests: int, limits: Limits) -> State:
     counts[NUM_FREE_LANES] = at_most
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, RECOMPUTED + 1), np.int64),
+        facts=np.zeros((num_requests, PAGES + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),
@@ -164,7 +172,18 @@ def new_state(num_requests: int, limits: Limits) -> State:
         running=np.zeros(at_most, np.int64),
         free_lanes=np.arange(at_most)[::-1].copy(),
         rows=np.ones((3, at_most + 1), np.int64),
+        pages=np.full((num_pages, 3), -1),
+        pool=_new_pool(limits.num_blocks if limits.has_prefix_cache else 0),
         samples=np.zeros((MAX_SAMPLES, 4)),
         clock=np.zeros(1),
         counts=counts,
     )
+
+
+def _new_pool(num_blocks: int) -> Ints:
+    """Blocks that are all free, in order: a ring with the last row, which is both its ends."""
+    pool = np.full((num_blocks + 1, 5), -1)
+    ring = np.arange(num_blocks + 1)
+    pool[:, 0] = 0
+    pool[:, 2], pool[:, 3] = np.roll(ring, 1), np.roll(ring, -1)
+    return pool

@@ -25,8 +25,10 @@ from amin.errors import AminError, ConfigError
 from amin.record import RequestRecord, RunResult
 from amin.workload.interface import Job, check_workload
 
-FILLER_TOKEN = 1
 STOP_TOKEN = 2
+FIRST_OWN_TOKEN = 2**30
+"""From here on each request has a token of its own, of which unknown prompts and replies are made:
+no two share a prefix that the workload does not say they share."""
 
 _MODEL_CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -96,7 +98,7 @@ class DryEngine:
         self.clock = 0.0
         self._settings = scheduler
         self.scheduler = _make_scheduler(config, scheduler)
-        self._num_requests = 0
+        self._own_tokens: dict[str, int] = {}
         self._block_hasher = None
         if config.enable_prefix_caching:
             self._block_hasher = seam.prefix_block_hasher(config.block_size)
@@ -179,7 +181,7 @@ class DryEngine:
                 sampled.append([])
                 continue
             is_last = request.num_output_tokens + 1 >= lengths[request_id]
-            sampled.append([STOP_TOKEN if is_last else FILLER_TOKEN])
+            sampled.append([STOP_TOKEN if is_last else self._own_tokens[request_id]])
         self.scheduler.update_from_output(
             output,
             seam.ModelRunnerOutput(
@@ -196,9 +198,10 @@ class DryEngine:
             hints["amin_class"] = request.predicted_class
         if request.hint is not None:
             hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
-        self._num_requests += 1
-        # Distinct prompts: the tokens are the request's number, so that no two share a prefix.
-        prompt = request.prompt_token_ids or (self._num_requests,) * request.num_prompt_tokens
+        own = self._own_tokens.setdefault(
+            request.request_id, FIRST_OWN_TOKEN + len(self._own_tokens)
+        )
+        prompt = request.prompt_token_ids or (own,) * request.num_prompt_tokens
         params = seam.SamplingParams(
             max_tokens=request.max_tokens,
             ignore_eos=True,

@@ -1,0 +1,48 @@
+"""One workload through vLLM's own scheduler and through the simulator, and their comparison."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.engine.step_time import StepTime
+from amin.engine.stock import STOCK
+from amin.engine.vllm import dry
+from amin.engine.vllm.config import AminConfig
+from amin.record import RunResult
+from amin.workload.interface import Job
+
+
+def dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
+    """Serve `jobs` with vLLM's scheduler; `shape` has the names of `SimulatorConfig`."""
+    shape = dict(shape)
+    blocks, floor = shape.pop("num_blocks"), shape.pop("forecast_floor")
+    # One block of vLLM's pool is never used.
+    shape |= {"num_gpu_blocks": blocks + 1, "step_time": step_time}
+    config = dry.DryConfig(**shape)
+    if policy in STOCK:
+        return dry.DryEngine(config, policy).run(jobs)
+    ours = AminConfig(policy, client_hints=True, forecast_floor=floor, seed=3)
+    return dry.DryEngine(config, ours).run(jobs)
+
+
+def simulated_run(
+    policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]
+) -> RunResult:
+    """Serve `jobs` with the simulator."""
+    config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
+    return SimulatedEngine(config, policy, seed=3).run(jobs)
+
+
+def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:
+    """All that happened to each request."""
+    return {r.request_id: asdict(r) | {"lower": 0, "upper": 0} for r in result.records}
+
+
+def assert_equal(real: RunResult, simulated: RunResult) -> None:
+    """Every record of one is that of the other, but for the predictions."""
+    expected, got = _decisions(real), _decisions(simulated)
+    assert expected.keys() == got.keys()
+    for request_id, record in expected.items():
+        assert repr(got[request_id]) == repr(record)

@@ -1,0 +1,99 @@
+"""With prefix caching too, the simulator decides exactly as vLLM does, block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from tests.dry.simulated import assert_equal, dry_run, simulated_run
+
+from amin.engine.step_time import StepTime
+from amin.engine.stock import STOCK
+from amin.policy.catalog import SERVABLE
+from amin.request import LengthEstimate, Request
+from amin.workload.hashed_prompt import HashedPrompt
+from amin.workload.interface import Job
+from amin.workload.read import read_trace
+
+pytestmark = pytest.mark.dry
+
+MOONCAKE = Path(__file__).parents[3] / "shared/data/mooncake_conversation_trace.jsonl.gz"
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "tight": {},
+    "ample": {"num_blocks": 400},
+    "few-seqs": {"max_num_seqs": 3},
+    "chunks": {"max_num_batched_tokens": 24, "max_num_seqs": 9},
+    "long-prefill": {"max_num_batched_tokens": 64, "long_prefill_token_threshold": 16},
+    "watermark": {"watermark": 0.1},
+    "tokens": {"block_size": 1, "num_blocks": 160},
+    "odd-blocks": {"block_size": 6, "num_blocks": 27},
+}
+requests = st.tuples(
+    st.integers(1, 60),  # prompt
+    st.integers(1, 60),  # output
+    st.floats(0, 60, width=16),  # arrival
+    st.integers(0, 2),  # priority
+    st.integers(1, 60),  # lower
+    st.integers(1, 60),  # upper
+    st.integers(0, 3),  # whose prompt it begins with; 0: its own
+    st.integers(0, 8),  # how many blocks of it
+)
+
+
+def _jobs(rows: list[tuple[int, int, float, int, int, int, int, int]]) -> list[Job]:
+    jobs = []
+    for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
+        length, output, at, priority, lower, upper, family, num_shared = row
+        hint = LengthEstimate(min(lower, upper), max(lower, upper))
+        prompt = _prompt(i, length, family, num_shared)
+        request = Request(f"r{i}", length, 70, at, priority, hint=hint, prompt_token_ids=prompt)
+        jobs.append(Job(request, output))
+    return jobs
+
+
+def _prompt(number: int, length: int, family: int, num_shared: int) -> Any:
+    """Blocks of 8 tokens, the first of them the family's; a family of 3 writes out its tokens."""
+    if family == 0:
+        return ()
+    num_blocks = -(-length // 8)
+    hashes = [family * 100 + i if i < num_shared else 1000 + number for i in range(num_blocks)]
+    prompt = HashedPrompt(tuple(hashes), 8, length)
+    return tuple(prompt) if family == 3 else prompt
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])
+def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any]) -> None:
+    """Every time, preemption and recomputed token is the same, on random shared prefixes."""
+    whole = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 64, "max_num_batched_tokens": 2048}
+    whole |= {"forecast_floor": 1, "enable_prefix_caching": True} | shape
+    step_time = StepTime(1.0, 0.01)
+
+    @settings(max_examples=12, deadline=None, phases=[Phase.generate])
+    @given(st.lists(requests, min_size=1, max_size=30))
+    def check(rows: list[tuple[int, int, float, int, int, int, int, int]]) -> None:
+        jobs = _jobs(rows)
+        assert_equal(
+            dry_run(policy, whole, step_time, jobs), simulated_run(policy, whole, step_time, jobs)
+        )
+
+    check()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("policy", ["vllm-fcfs", "vllm-priority", "amin-dynamic"])
+def test_decides_as_vllm_on_mooncakes_prefixes(policy: str) -> None:
+    """300 prompts that share prefixes, far more at once than the memory can serve."""
+    if not MOONCAKE.exists():
+        pytest.skip("the shared data folder is not beside the repository")
+    jobs = list(read_trace(MOONCAKE)[:300])
+    shape: dict[str, Any] = {"num_blocks": 8000, "block_size": 16, "max_num_batched_tokens": 8192}
+    shape |= {"forecast_floor": 16, "enable_prefix_caching": True, "max_model_len": 10**6}
+    step_time = StepTime(0.02, 0.00003)
+    real = dry_run(policy, shape, step_time, jobs)
+    assert any(record.num_preemptions for record in real.records)
+    assert_equal(real, simulated_run(policy, shape, step_time, jobs))
