@@ -13,6 +13,7 @@ NAMES = (
     "decision_cost",
     "sweep_scaling",
     "smollm2",
+    "gpu",
 )
 
 

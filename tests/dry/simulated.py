@@ -13,6 +13,16 @@ from amin.engine.vllm.config import AminConfig
 from amin.record import RunResult
 from amin.workload.interface import Job
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "tight": {},
+    "ample": {"num_blocks": 400},
+    "few-seqs": {"max_num_seqs": 3},
+    "chunks": {"max_num_batched_tokens": 24, "max_num_seqs": 9},
+    "long-prefill": {"max_num_batched_tokens": 64, "long_prefill_token_threshold": 16},
+    "watermark": {"watermark": 0.1},
+    "tokens": {"block_size": 1, "num_blocks": 160},
+}
+
 
 def dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
     """Serve `jobs` with vLLM's scheduler; `shape` has the names of `SimulatorConfig`."""

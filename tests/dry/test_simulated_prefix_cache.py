@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.dry.simulated import assert_equal, dry_run, simulated_run
+from tests.dry.simulated import SHAPES, assert_equal, dry_run, simulated_run
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -22,16 +22,7 @@ pytestmark = pytest.mark.dry
 
 MOONCAKE = Path(__file__).parents[3] / "shared/data/mooncake_conversation_trace.jsonl.gz"
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "tight": {},
-    "ample": {"num_blocks": 400},
-    "few-seqs": {"max_num_seqs": 3},
-    "chunks": {"max_num_batched_tokens": 24, "max_num_seqs": 9},
-    "long-prefill": {"max_num_batched_tokens": 64, "long_prefill_token_threshold": 16},
-    "watermark": {"watermark": 0.1},
-    "tokens": {"block_size": 1, "num_blocks": 160},
-    "odd-blocks": {"block_size": 6, "num_blocks": 27},
-}
+WITH_PREFIXES = SHAPES | {"odd-blocks": {"block_size": 6, "num_blocks": 27}}
 requests = st.tuples(
     st.integers(1, 60),  # prompt
     st.integers(1, 60),  # output
@@ -65,7 +56,7 @@ def _prompt(number: int, length: int, family: int, num_shared: int) -> Any:
     return tuple(prompt) if family == 3 else prompt
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("shape", WITH_PREFIXES.values(), ids=WITH_PREFIXES)
 @pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])
 def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any]) -> None:
     """Every time, preemption and recomputed token is the same, on random shared prefixes."""

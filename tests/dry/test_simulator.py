@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.dry.simulated import assert_equal, dry_run, simulated_run
+from tests.dry.simulated import SHAPES, assert_equal, dry_run, simulated_run
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -18,15 +18,6 @@ from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
 pytestmark = pytest.mark.dry
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "tight": {},
-    "ample": {"num_blocks": 400},
-    "few-seqs": {"max_num_seqs": 3},
-    "chunks": {"max_num_batched_tokens": 24, "max_num_seqs": 9},
-    "long-prefill": {"max_num_batched_tokens": 64, "long_prefill_token_threshold": 16},
-    "watermark": {"watermark": 0.1},
-    "tokens": {"block_size": 1, "num_blocks": 160},
-}
 requests = st.tuples(
     st.integers(1, 60),  # prompt
     st.integers(1, 60),  # output

@@ -1,0 +1,237 @@
+"""Serve requests of given lengths on vLLM with a model of random weights, in a process of its own.
+
+``python -m benchmarks.random_model JOB.json``. Such a model never ends a reply, so the client hangs
+up at the true length, which the scheduler is not told. The engine runs in this very process, so
+that its scheduler can be observed; the clock is real.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amin.demo.serve_one import ENVIRONMENT
+from amin.engine.stock import STOCK
+from amin.engine.vllm.config import AminConfig
+from amin.record import RunResult
+from amin.report.results import write_result
+from amin.workload.lmsys_like import embedded_replies, lmsys_like
+from amin.workload.trace import Trace
+
+MODELS: dict[str, dict[str, Any]] = {
+    # Llama 3.1 8B.
+    "8b": {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "num_hidden_layers": 32,
+        "vocab_size": 128256,
+    },
+    "tiny": {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "num_hidden_layers": 2,
+        "vocab_size": 1000,
+    },
+}
+WARM_UP = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process is to serve; `scheduler` is a stock name or a policy of amin's.
+
+    `engine` has further engine arguments of vLLM, as JSON.
+    """
+
+    model: str
+    name: str
+    scheduler: str
+    out: str
+    num_requests: int
+    requests_per_second: float
+    seed: int = 1
+    watermark: float = 0.0
+    predictor: str = AminConfig.predictor
+    num_gpu_blocks: int = 1024
+    block_size: int = 16
+    max_num_seqs: int = 256
+    max_num_batched_tokens: int = 2048
+    async_scheduling: bool = True
+    engine: str = "{}"
+
+
+def requests(number: int, requests_per_second: float, seed: int) -> Trace:
+    """LMSYS-like; the predicted classes are those that a real BERT gave."""
+    replies, _ = embedded_replies(5000, seed=seed).halves()
+    return lmsys_like(
+        replies,
+        num_requests=number,
+        requests_per_second=requests_per_second,
+        seed=seed,
+        class_priorities=True,
+    )
+
+
+def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
+    """The run, and (scheduled tokens, seconds until the next step was scheduled) of its steps."""
+    from amin.engine.vllm import seam
+    from amin.engine.vllm.observer import Observer
+
+    trace = requests(job.num_requests, job.requests_per_second, job.seed)
+    engine = start_engine(job)
+    scheduler = engine.engine_core.engine_core.scheduler
+    _warm_up(engine, seam)
+    steps = _noting_steps(scheduler)
+    start = time.perf_counter()
+    observer = Observer(scheduler, lambda: time.perf_counter() - start)
+    finish_times = _replay(engine, seam, trace, start)
+    records = []
+    # In the order in which they were added: vLLM extends the ids that it was given.
+    for i, record in enumerate(observer.records.values()):
+        record.request_id, record.status = str(i), "finished"
+        record.arrival_time = float(trace.arrival_time[i])
+        record.finish_time = finish_times[str(i)]
+        record.num_output_tokens = int(trace.num_output_tokens[i])
+        records.append(record)
+    result = RunResult(
+        policy=job.name,
+        engine="vllm",
+        seed=0,
+        num_blocks=job.num_gpu_blocks - 1,
+        block_size=job.block_size,
+        records=records,
+        samples=observer.samples,
+        schedule_time=observer.schedule_time,
+        num_steps=len(observer.samples),
+    )
+    return result, [(tokens, after - at) for (at, tokens), (after, _) in pairwise(steps)]
+
+
+def start_engine(job: Job) -> Any:
+    """vLLM's engine in this process, its model made up."""
+    from amin.engine.vllm import seam
+
+    options: dict[str, Any] = {"scheduling_policy": "fcfs"}
+    if job.scheduler == "vllm-priority":
+        options = {"scheduling_policy": "priority"}
+    elif job.scheduler not in STOCK:
+        settings = AminConfig(policy=job.scheduler, predictor=job.predictor, client_hints=True)
+        options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
+        options["additional_config"] = {"amin": asdict(settings)}
+    common = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    common |= {"torch_dtype": "bfloat16", "max_position_embeddings": 8192}  # type: ignore[dict-item]
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "config.json").write_text(json.dumps(common | MODELS[job.model]))
+        return seam.LLMEngine.from_engine_args(
+            seam.EngineArgs(
+                model=directory,
+                load_format="dummy",
+                skip_tokenizer_init=True,
+                max_model_len=1536,
+                max_num_seqs=job.max_num_seqs,
+                max_num_batched_tokens=job.max_num_batched_tokens,
+                block_size=job.block_size,
+                num_gpu_blocks_override=job.num_gpu_blocks,
+                enable_prefix_caching=False,
+                watermark=job.watermark,
+                async_scheduling=job.async_scheduling,
+                **options,
+                **json.loads(job.engine),
+            )
+        )
+
+
+def _noting_steps(scheduler: Any) -> list[tuple[float, int]]:
+    steps: list[tuple[float, int]] = []
+    original = scheduler.schedule
+
+    def schedule(*args: Any, **kwargs: Any) -> Any:
+        at = time.perf_counter()
+        output = original(*args, **kwargs)
+        steps.append((at, output.total_num_scheduled_tokens))
+        return output
+
+    scheduler.schedule = schedule
+    return steps
+
+
+def _prompt(length: int, seed: int) -> dict[str, Any]:
+    tokens = np.random.default_rng(seed).integers(10, 900, length)
+    return {"prompt_token_ids": tokens.tolist()}
+
+
+def _warm_up(engine: Any, seam: Any) -> None:
+    """Batches of several sizes, so that nothing is compiled while the clock runs."""
+    for size in (1, 2, 4, WARM_UP, 16, 32, 64, 128):
+        for i in range(size):
+            params = seam.SamplingParams(max_tokens=4, ignore_eos=True, detokenize=False)
+            engine.add_request(f"warm-{size}-{i}", _prompt(16 + i, i), params)
+        while engine.has_unfinished_requests():
+            engine.step()
+
+
+def _replay(engine: Any, seam: Any, trace: Trace, start: float) -> dict[str, float]:
+    """When each request got its last token."""
+    lengths, submitted = trace.num_output_tokens, 0
+    finish_times: dict[str, float] = {}
+    while len(finish_times) < len(trace):
+        now = time.perf_counter() - start
+        while submitted < len(trace) and trace.arrival_time[submitted] <= now:
+            _submit(engine, seam, trace, submitted)
+            submitted += 1
+        if not engine.has_unfinished_requests():
+            if submitted < len(trace):
+                time.sleep(max(float(trace.arrival_time[submitted]) - now, 0.0))
+            continue
+        hung_up = []
+        for output in engine.step():
+            made = len(output.outputs[0].token_ids)
+            if made >= lengths[int(output.request_id)] and output.request_id not in finish_times:
+                finish_times[output.request_id] = time.perf_counter() - start
+                hung_up.append(output.request_id)
+        if hung_up:
+            engine.abort_request(hung_up)
+    return finish_times
+
+
+def _submit(engine: Any, seam: Any, trace: Trace, i: int) -> None:
+    params = seam.SamplingParams(
+        temperature=0.0,
+        max_tokens=int(trace.max_tokens[i]) + 1,
+        ignore_eos=True,
+        detokenize=False,
+        extra_args={"amin_class": str(trace.predicted_class[i])},
+    )
+    prompt = _prompt(int(trace.num_prompt_tokens[i]), i)
+    engine.add_request(str(i), prompt, params, priority=int(trace.priority[i]))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    job = Job(**json.loads(Path(sys.argv[1]).read_text()))
+    result, steps = serve(job)
+    write_result(result, Path(job.out))
+    with Path(job.out, "steps.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["num_scheduled_tokens", "seconds"])
+        writer.writerows(steps)
+
+
+if __name__ == "__main__":
+    main()
