@@ -75,7 +75,7 @@ def _kernel_cache() -> Path | None:
 
 
 @cache
-def _sources_digest() -> str:
+def sources_digest() -> str:
     """A digest of all Python sources of amin: names and contents."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
@@ -100,7 +100,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return self._folder
 
     def get_source_stamp(self) -> str:
-        return _sources_digest()
+        return sources_digest()
 
     def get_disambiguator(self) -> str:
         return str(self._line)

@@ -53,7 +53,7 @@ class Comparison:
         try:
             import pandas
         except ImportError as error:
-            raise ConfigError("frame: pandas is not installed; pip install pandas") from error
+            raise ConfigError("frame: no pandas here; run: pip install 'amin[frame]'") from error
         return pandas.DataFrame(self.rows)
 
     def as_csv(self) -> str:

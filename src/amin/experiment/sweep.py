@@ -7,14 +7,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from amin import __version__
 from amin.experiment.run import Run, simulate
 from amin.experiment.setting import Setting
+from amin.experiment.stamp import stamp
 from amin.experiment.traffic import Traffic
 
 Row = dict[str, Any]
@@ -39,8 +39,12 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What tells this cell from all others, and a changed amin from an earlier one."""
-        text = repr((__version__, self.traffic, self.setting))
+        """What tells this cell from all others, and from itself before amin or a file changed."""
+        it = self.setting
+        changing = stamp(self.traffic.source, it.step_time, it.predictor, it.policy)
+        # A policy's own text has addresses, which are others in every process.
+        named = it if isinstance(it.policy, str) else replace(it, policy=it.policy.name)
+        text = repr((changing, self.traffic, named))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

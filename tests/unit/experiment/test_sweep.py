@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from amin.experiment.comparison import cells_of, compare
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, sweep
 from amin.experiment.traffic import Traffic
+from amin.policy.catalog import get_policy
 from amin.policy.interface import Policy
 from amin.request import RequestView
 
@@ -79,11 +83,55 @@ def test_a_damaged_row_is_run_again(tmp_path: Path) -> None:
 )
 def test_other_settings_are_other_cells(change: str, value: object) -> None:
     """So that a changed command never shows an earlier one's numbers."""
-    from dataclasses import replace
-
     one = Cell("x", TRAFFIC, SETTING)
     assert Cell("x", TRAFFIC, replace(SETTING, **{change: value})).key != one.key  # type: ignore[arg-type]
     assert Cell("x", replace(TRAFFIC, load=2.0), SETTING).key != one.key
+
+
+def test_what_a_setting_names_is_part_of_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edited trace, step time, class table or module is another cell; a touched one is not."""
+    trace, steps, table = (tmp_path / name for name in ("t.csv", "s.csv", "c.json"))
+    trace.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n0,1,1\n")
+    steps.write_text("num_scheduled_tokens,seconds\n1,1\n9,2\n")
+    table.write_text('{"default": {"lower": 1, "upper": 5}}')
+    module = tmp_path / "mine_of_test_sweep.py"
+    module.write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def key() -> str:
+        setting = replace(
+            SETTING,
+            step_time=str(steps),
+            predictor=f"class:{table}",
+            policy="mine_of_test_sweep:POLICY",
+        )
+        return Cell("x", Traffic(str(trace)), setting).key
+
+    before = key()
+    for path in (trace, steps, table, module):
+        os.utime(path, (1, 1))
+        assert key() == before
+        path.write_text(path.read_text().replace("1", "2"))
+        assert key() != before
+        before = key()
+
+
+def test_a_policy_of_ones_own_is_found_again() -> None:
+    """Its cell has the same key in every process: no address of a function is in it."""
+    policy = get_policy("amin-static")
+    key = Cell("x", TRAFFIC, replace(SETTING, policy=policy)).key
+    made_anew = replace(policy, order=types.FunctionType(policy.order.__code__, {}))
+    assert Cell("x", TRAFFIC, replace(SETTING, policy=made_anew)).key == key
+
+
+def test_a_comparison_is_a_frame() -> None:
+    """A row for each policy and seed, with the numbers of the rows."""
+    comparison = compare(NAMES[:2], TRAFFIC, SETTING, [1, 2])
+    frame = comparison.as_frame()
+    assert frame["mean_ttft"].tolist() == [row["mean_ttft"] for row in comparison.rows]
+    assert frame.groupby("label")["num_finished"].sum().to_dict() == dict.fromkeys(NAMES[:2], 120)
 
 
 def test_a_comparison_divides_by_the_baseline_seed_by_seed() -> None:
