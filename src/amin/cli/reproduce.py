@@ -33,9 +33,8 @@ def reproduce(claims: tuple[str, ...], quick: bool, out: Path) -> None:
 
     CLAIMS are names or TOML files of your own; without any, all that ship with amin.
     """
-    from amin.experiment.reproduce import as_markdown, chosen_claims
+    from amin.experiment.reproduce import as_markdown, as_page, chosen_claims
     from amin.experiment.reproduce import reproduce as run
-    from amin.report.plain_page import plain_page
     from amin.report.terminal import console, progress
 
     chosen = chosen_claims(claims)
@@ -49,7 +48,6 @@ def reproduce(claims: tuple[str, ...], quick: bool, out: Path) -> None:
         table.add_row(one.claim.claim, one.verdict.word, one.verdict.figures)
     screen.print(table)
     out.mkdir(parents=True, exist_ok=True)
-    text = as_markdown(found)
-    (out / "claims.md").write_text(text, encoding="utf-8")
-    (out / "index.html").write_text(plain_page("amin reproduce", text), encoding="utf-8")
+    (out / "claims.md").write_text(as_markdown(found), encoding="utf-8")
+    (out / "index.html").write_text(as_page(found), encoding="utf-8")
     screen.print(f"page: {out / 'index.html'}", soft_wrap=True)

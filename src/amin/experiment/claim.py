@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from amin.errors import ConfigError
-from amin.experiment.run import simulate
+from amin.experiment.run import Run
 from amin.experiment.setting import Setting
 from amin.workload.families import FAMILIES, instance
 from amin.workload.generate import LMSYS_LIKE, generate
@@ -36,7 +37,10 @@ class Check:
     at_most, at_least   limits on the mean over seeds, in a setting
     grows               over the whole grid, against 1/alpha = upper ÷ lower: ``log``, if a straight
                         line in its logarithm fits better than a power of it, or ``power``
-    bound               ``amax``: at most (1/a)(1 + 1/a)/2, the paper's upper bound for A_max
+    bound               ``amax-upper``: at most (1/a)(1 + 1/a)/2, ``amax-lower``: at least
+                        (1/a)(1 + a^(-1/2))/2, the paper's bounds for A_max
+    cost                what a step may cost: its time grows at most with this power of M, and with
+                        no more than the 0.2th of the number of requests
     """
 
     policy: str
@@ -45,13 +49,21 @@ class Check:
     at_least: float = 0.0
     grows: str = ""
     bound: str = ""
+    cost: float = 0.0
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is about each setting, and not about the grid as a whole."""
+        return not self.grows and not self.cost
 
     def holds(self, measured: Measured) -> bool:
-        """Whether it is so in one setting; `grows` is not about one."""
-        limit = self.at_most
-        if self.bound:
-            limit = measured.inverse_alpha * (1 + measured.inverse_alpha) / 2
-        return self.at_least <= measured.ratio(self.policy, self.to) <= limit
+        """Whether it is so in one setting, if `is_local`."""
+        least, most = self.at_least, self.at_most
+        if self.bound == "amax-upper":
+            most = measured.inverse_alpha * (1 + measured.inverse_alpha) / 2
+        elif self.bound == "amax-lower":
+            least = measured.inverse_alpha * (1 + math.sqrt(measured.inverse_alpha)) / 2
+        return least <= measured.ratio(self.policy, self.to) <= most
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,8 @@ class Measured:
     latencies: Mapping[str, list[float]]
     work_over_memory: float
     """n · E[s + o] ÷ M: 1 or less, and nobody need wait."""
+    seconds_per_step: Mapping[str, list[float]] = field(default_factory=dict)
+    """What a step of the simulator took, on this machine, with whatever else it did."""
 
     @property
     def inverse_alpha(self) -> float:
@@ -130,19 +144,27 @@ def measure(claim: Claim, params: Params, num_seeds: int) -> Measured:
     whole = _complete(claim.requests | params)
     memory = int(whole["kv_tokens"])
     latencies: dict[str, list[float]] = {policy: [] for policy in claim.policies}
+    seconds: dict[str, list[float]] = {policy: [] for policy in claim.policies}
     work = []
     for seed in range(1, num_seeds + 1):
         trace = _requests(whole, seed)
         work.append(float((trace.num_prompt_tokens + trace.num_output_tokens).sum()) / memory)
         for policy in claim.policies:
             setting = Setting(memory, policy, seed=seed)
-            latencies[policy].append(simulate(trace, setting).summary.mean_e2e_latency)
-    return Measured(params, whole, latencies, float(np.mean(work)))
+            simulation = setting.engine().start(trace)
+            start = time.perf_counter()
+            simulation.finish()
+            took = time.perf_counter() - start
+            seconds[policy].append(took / max(simulation.num_steps, 1))
+            latencies[policy].append(Run(setting, simulation).summary.mean_e2e_latency)
+    return Measured(params, whole, latencies, float(np.mean(work)), seconds)
 
 
 def _complete(params: Params) -> Params:
-    """With what is given relative to `upper`: requests, memory, and the share that long."""
+    """With what is given relative to others: upper, requests, memory, and the share that long."""
     whole = dict(params)
+    if "upper_over_lower" in whole:
+        whole["upper"] = round(whole["upper_over_lower"] * whole["lower"])
     if "num_over_upper" in whole:
         whole["num_requests"] = round(whole["num_over_upper"] * whole["upper"])
     if "kv_over_upper" in whole:

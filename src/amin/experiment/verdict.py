@@ -9,6 +9,9 @@ import numpy as np
 
 from amin.experiment.claim import Check, Claim, Measured
 
+MOST_IN_REQUESTS = 0.2
+"""A power so small is that of a logarithm, over the sizes that are run."""
+
 HOLDS, ONLY_WHERE, FAILS = "holds", "holds only where", "not reproduced"
 
 
@@ -22,9 +25,9 @@ class Verdict:
 
 def judge(claim: Claim, measured: Sequence[Measured]) -> Verdict:
     """Holds: every check in every setting. Only where: in some settings. Else not reproduced."""
-    growth = [check for check in claim.checks if check.grows]
-    local = [check for check in claim.checks if not check.grows]
-    grown = [_growth(check, measured) for check in growth]
+    local = [check for check in claim.checks if check.is_local]
+    grown = [_growth(check, measured) for check in claim.checks if check.grows]
+    grown += [_cost(check, measured) for check in claim.checks if check.cost]
     figures = [text for _, text in grown]
     passing = [m for m in measured if all(check.holds(m) for check in local)]
     figures += [_range(check, measured) for check in local]
@@ -63,10 +66,7 @@ def _where(passing: Sequence[Measured], measured: Sequence[Measured]) -> str:
 
 def _growth(check: Check, measured: Sequence[Measured]) -> tuple[bool, str]:
     """Compare a power of 1/alpha with a line in its logarithm, at the worst of each 1/alpha."""
-    worst: dict[float, float] = {}
-    for m in measured:
-        inverse = m.inverse_alpha
-        worst[inverse] = max(worst.get(inverse, 0.0), m.ratio(check.policy, check.to))
+    worst = worst_by_alpha(check.policy, measured, check.to)
     x = np.array(sorted(worst))
     y = np.array([worst[inverse] for inverse in x.tolist()])
     power = np.polyfit(np.log(x), np.log(y), 1)
@@ -81,3 +81,25 @@ def _growth(check: Check, measured: Sequence[Measured]) -> tuple[bool, str]:
         + f" (squared errors: power {of_power:.2g}, log {of_line:.2g})"
     )
     return better == check.grows, text
+
+
+def _cost(check: Check, measured: Sequence[Measured]) -> tuple[bool, str]:
+    """The powers of M and of the number of requests that fit the time of a step best."""
+    times = np.array([np.median(m.seconds_per_step[check.policy]) for m in measured])
+    sizes = [(m.requests["kv_tokens"], m.requests["num_requests"]) for m in measured]
+    columns = np.log(np.array(sizes, float)).T
+    design = np.stack([*columns, np.ones(len(times))], axis=1)
+    (of_memory, of_requests, _), *_ = np.linalg.lstsq(design, np.log(times), rcond=None)
+    text = (
+        f"{check.policy}: {times.min() * 1e6:.1f} to {times.max() * 1e6:.1f} us a step, like "
+        f"M^{of_memory:.2f} · n^{of_requests:.2f}"
+    )
+    return bool(of_memory <= check.cost and of_requests <= MOST_IN_REQUESTS), text
+
+
+def worst_by_alpha(policy: str, measured: Sequence[Measured], to: str) -> dict[float, float]:
+    """The largest ratio seen at each 1/alpha."""
+    worst: dict[float, float] = {}
+    for m in measured:
+        worst[m.inverse_alpha] = max(worst.get(m.inverse_alpha, 0.0), m.ratio(policy, to))
+    return worst

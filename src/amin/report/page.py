@@ -43,6 +43,7 @@ def render_page(
     source = files("amin.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         title=title,
+        colors=colors(),
         how=how,
         subject=_subject(results),
         provenance=provenances(results),
@@ -56,6 +57,11 @@ def render_page(
         timeline=timeline_figure(results),
         max_bars=MAX_BARS,
     )
+
+
+def colors() -> str:
+    """The variables that figures are drawn in, for light and dark."""
+    return files("amin.report").joinpath("colors.css").read_text(encoding="utf-8")
 
 
 def _subject(results: Sequence[RunResult]) -> str:

@@ -35,10 +35,28 @@ def linear_geometric(
     return lengths
 
 
+def inverse_tail(
+    lower: int, upper: int, share_short: float, rng: np.random.Generator, n: int
+) -> Ints:
+    """Longer than t with probability (1 - share_short) · lower/t, at least `lower`; longest first.
+
+    Of all distributions, this shape makes A_max worst against H-SF when memory is short and many
+    wait: A_max serves equal intervals in the order of arrival and holds `upper` for each, so its
+    total grows with the mean of the longer of two replies, H-SF's with the mean square of the
+    shorter; (1 - share_short) = 1/sqrt(2 ln(upper/lower)) makes their quotient largest.
+    """
+    tail = 1 - share_short
+    draws = np.maximum(rng.random(n), 1e-12)
+    lengths = np.where(draws < tail, lower * tail / draws, lower)
+    ordered: Ints = np.sort(np.clip(np.round(lengths), lower, upper).astype(np.int64))[::-1]
+    return ordered
+
+
 FAMILIES: dict[str, Callable[[int, int, float, np.random.Generator, int], Ints]] = {
     "two-point": two_point,
     "geometric": geometric,
     "linear-geometric": linear_geometric,
+    "inverse-tail": inverse_tail,
 }
 
 

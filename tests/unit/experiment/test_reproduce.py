@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from amin.cli import main
 from amin.errors import ConfigError
-from amin.experiment.claim import Claim, Measured, measure
+from amin.experiment.claim import Check, Claim, Measured, measure
 from amin.experiment.reproduce import as_markdown, chosen_claims, reproduce, shipped_claims
 from amin.experiment.verdict import FAILS, HOLDS, ONLY_WHERE, judge
 
@@ -90,6 +91,55 @@ def test_growth_is_told_apart(curve: str, expected: str) -> None:
     assert judge(other, measured).word == FAILS
 
 
+@pytest.mark.parametrize(
+    ("of_memory", "of_requests", "word"), [(1.0, 0.1, HOLDS), (1.5, 0.1, FAILS), (1.0, 0.5, FAILS)]
+)
+def test_the_cost_of_a_step_is_fitted(of_memory: float, of_requests: float, word: str) -> None:
+    """As powers of M and n; more than M^1.1 or n^0.2 is too much."""
+    claim = Claim.parse("cost", TOML.format(limit=1).replace("at_most = 1", "cost = 1.1"))
+    measured = []
+    for memory, number in itertools.product((250, 1000), (100, 10_000)):
+        seconds = {"fcfs": [1e-6 * memory**of_memory * number**of_requests] * 2}
+        requests = {"kv_tokens": memory, "num_requests": number}
+        measured.append(Measured({}, requests, {}, 9.0, seconds))
+    verdict = judge(claim, measured)
+    assert verdict.word == word
+    assert f"M^{of_memory:.2f} · n^{of_requests:.2f}" in verdict.figures
+
+
+def test_a_run_measures_what_a_step_costs() -> None:
+    """For every policy and seed, more than nothing."""
+    measured = measure(_claim(1), {"upper": 20, "kv_tokens": 60}, 2)
+    assert all(len(times) == 2 and min(times) > 0 for times in measured.seconds_per_step.values())
+
+
+@pytest.mark.parametrize(
+    ("bound", "ratio", "holds"),
+    [
+        ("amax-upper", 54.9, True),
+        ("amax-upper", 55.1, False),
+        ("amax-lower", 20.7, False),
+        ("amax-lower", 20.9, True),
+    ],
+)
+def test_the_papers_bounds_for_amax(bound: str, ratio: float, holds: bool) -> None:
+    """At u/l = 10: 10 · 11 / 2 = 55 from above, 10 · (1 + sqrt(10)) / 2 = 20.8 from below."""
+    one = Measured({}, {"lower": 2, "upper": 20}, {"amax": [ratio], "hindsight": [1.0]}, 9.0)
+    assert Check("amax", bound=bound).holds(one) is holds
+
+
+def test_amax_is_worst_on_the_inverse_tail() -> None:
+    """Where it tends to (1/a)(1 + sqrt(2 ln(1/a)))/2 times H-SF: 54 at u/l = 30."""
+    claim = next(claim for claim in shipped_claims() if claim.name == "amax-lower-bound")
+    params = {"upper_over_lower": 30, "share_short": 0.62, "kv_over_upper": 2}
+    ratios = {
+        family: measure(claim, {"family": family, **params}, 2).ratio("amax")
+        for family in ("inverse-tail", "two-point")
+    }
+    assert ratios["inverse-tail"] == pytest.approx(54, rel=0.05)
+    assert ratios["two-point"] < 10
+
+
 def test_every_shipped_claim_is_whole() -> None:
     """Words, a source, at least ten seeds, and settings that run."""
     claims = shipped_claims()
@@ -122,7 +172,9 @@ def test_the_command_runs_a_claim_of_ones_own(
     monkeypatch.setattr(sys, "argv", ["amin", "reproduce", str(path), "--out", str(out)])
     main()
     assert HOLDS in capsys.readouterr().out
-    assert "<table>" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "<table>" in page
+    assert 'aria-label="fcfs is at most 100 times H-SF"' in page
     assert "nobody" in (out / "claims.md").read_text()
 
 

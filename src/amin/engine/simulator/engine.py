@@ -95,6 +95,14 @@ class Simulation:
             )
         return bool(status == ENDED)
 
+    def finish(self, progress: Progress | None = None) -> None:
+        """Go on to the end, which may be at once; raises `PolicyError` where that never comes."""
+        is_done = not len(self.accepted)
+        while not is_done:
+            is_done = self.advance(STEPS_PER_SLICE)
+            if progress is not None:
+                progress(self.num_ended)
+
     @property
     def num_ended(self) -> int:
         """Requests that have ended so far."""
@@ -215,11 +223,7 @@ class SimulatedEngine:
     def simulate(self, trace: Trace, progress: Progress | None = None) -> Simulation:
         """Serve a trace whose arrivals ascend; the same run as `run`, in columns."""
         simulation = self.start(trace)
-        is_done = not len(simulation.accepted)
-        while not is_done:
-            is_done = simulation.advance(STEPS_PER_SLICE)
-            if progress is not None:
-                progress(simulation.num_ended)
+        simulation.finish(progress)
         return simulation
 
     def start(self, trace: Trace) -> Simulation:
