@@ -47,7 +47,7 @@ interrupted, goes on from there.
 )
 @click.option(
     "--predicted",
-    help="none, all:L,U, bins:W, relative:X or exact [default: what the workload says]",
+    help="none, all:L,U, bins:W, relative:X, exact or classes:X [default: what the workload says]",
 )
 @click.option(
     "--policies", default=",".join(example.POLICIES), show_default=True, help="comma-separated"

@@ -26,7 +26,8 @@ Examples:
 A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
 lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
 columns are understood too; without arrival times all requests arrive at 0. So are Mooncake's JSON
-lines, whose hash_ids say which prefixes prompts share (--enable-prefix-caching).
+lines, whose hash_ids say which prefixes prompts share (--enable-prefix-caching), results of
+vllm bench serve --save-detailed, and ShareGPT conversations.
 \b
 --step-time unit is the paper's model: a step takes 1, preempted requests restart. With
 linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.

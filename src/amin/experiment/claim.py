@@ -58,12 +58,17 @@ class Check:
 
     def holds(self, measured: Measured) -> bool:
         """Whether it is so in one setting, if `is_local`."""
-        least, most = self.at_least, self.at_most
-        if self.bound == "amax-upper":
-            most = measured.inverse_alpha * (1 + measured.inverse_alpha) / 2
-        elif self.bound == "amax-lower":
-            least = measured.inverse_alpha * (1 + math.sqrt(measured.inverse_alpha)) / 2
+        least, most = self.limits(measured)
         return least <= measured.ratio(self.policy, self.to) <= most
+
+    def limits(self, measured: Measured) -> tuple[float, float]:
+        """The least and the most that the ratio may be in one setting."""
+        inverse = measured.inverse_alpha if self.bound else 0.0
+        if self.bound == "amax-upper":
+            return self.at_least, inverse * (1 + inverse) / 2
+        if self.bound == "amax-lower":
+            return inverse * (1 + math.sqrt(inverse)) / 2, self.at_most
+        return self.at_least, self.at_most
 
 
 @dataclass(frozen=True)
@@ -182,4 +187,4 @@ def _requests(params: Params, seed: int) -> Trace:
         return instance(family, n, seed=seed, **{k: params[k] for k in names if k in params})
     if family != LMSYS_LIKE:
         raise ConfigError(f"family: got {family!r}, allowed: {LMSYS_LIKE}, {', '.join(FAMILIES)}")
-    return intervals(params["predicted"])(generate(LMSYS_LIKE, n, seed=seed))
+    return intervals(params["predicted"])(generate(LMSYS_LIKE, n, seed=seed), seed)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from amin.errors import ConfigError, UnknownNameError
 from amin.experiment.claim import YARDSTICK, Claim, Measured, measure
 from amin.experiment.setting import Setting
-from amin.experiment.verdict import Verdict, judge, worst_by_alpha
+from amin.experiment.verdict import Verdict, judge
 from amin.report.terminal import Track
-
-if TYPE_CHECKING:
-    from amin.report.curve_figure import Curves
 
 
 @dataclass(frozen=True)
@@ -97,39 +90,17 @@ def as_markdown(found: Sequence[Reproduced]) -> str:
 
 def as_page(found: Sequence[Reproduced]) -> str:
     """The same as HTML, with a figure for each claim."""
+    from amin.experiment.curves import curves_of
     from amin.report.curve_figure import curve_figure
     from amin.report.plain_page import plain_page
 
     parts = [_verdicts(found)]
     for number, one in enumerate(found):
-        figure = curve_figure(curves_of(one), name=f"claim-{number}", title=one.claim.claim)
+        figure = curve_figure(
+            curves_of(one.claim, one.measured), name=f"claim-{number}", title=one.claim.claim
+        )
         parts += [_heading(one), figure, _details(one)]
     return plain_page("amin reproduce", parts)
-
-
-def curves_of(one: Reproduced) -> Curves:
-    """What decides the claim: growth in 1/alpha, the time of a step, or how little fits at once."""
-    from amin.report.curve_figure import Curves
-
-    checks, measured = one.claim.checks, one.measured
-    policies = list(dict.fromkeys(check.policy for check in checks))
-    if any(check.grows for check in checks):
-        worst = {name: worst_by_alpha(name, measured, YARDSTICK) for name in policies}
-        points = {name: list(by_alpha.items()) for name, by_alpha in worst.items()}
-        return Curves("1/alpha = u/l", f"worst ratio to {YARDSTICK}", points, joined=True)
-    if any(check.cost for check in checks):
-        times: dict[str, list[tuple[float, float]]] = {}
-        for m, name in itertools.product(measured, policies):
-            label = f"{name}, {m.requests['num_requests']:,} requests"
-            microseconds = float(np.median(m.seconds_per_step[name])) * 1e6
-            times.setdefault(label, []).append((m.requests["kv_tokens"], microseconds))
-        return Curves("M, tokens of KV memory", "us a step", times, joined=True)
-    shown = [name for name in one.claim.policies if name != YARDSTICK]
-    points = {name: [(m.work_over_memory, m.ratio(name)) for m in measured] for name in shown}
-    return Curves("n·E[s+o]/M: how much more work there is than memory", _RATIO, points)
-
-
-_RATIO = f"mean latency ÷ {YARDSTICK}"
 
 
 def _verdicts(found: Sequence[Reproduced]) -> str:

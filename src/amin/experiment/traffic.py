@@ -52,7 +52,7 @@ class Traffic:
         """The requests of a seed, for an engine of this shape (which the load refers to)."""
         trace = self._requests(seed)
         if self.predicted is not None:
-            trace = intervals(self.predicted)(trace)
+            trace = intervals(self.predicted)(trace, seed)
         if self.arrivals is not None:
             unit = arrival_times(len(trace), 1.0, self.arrivals, seed)
             trace = replace(trace, arrival_time=unit)

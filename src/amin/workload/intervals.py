@@ -12,19 +12,22 @@ from dataclasses import replace
 import numpy as np
 
 from amin.errors import ConfigError
+from amin.workload.confusion import Confusion
 from amin.workload.trace import Ints, Trace
 
-ALLOWED = "none, all:L,U, bins:WIDTH, relative:X (0 <= X < 1) or exact"
+ALLOWED = "none, all:L,U, bins:WIDTH, relative:X (0 <= X < 1), exact or classes:X"
 
 
-def intervals(spec: str) -> Callable[[Trace], Trace]:
-    """The regime that is named; raises `ConfigError` for any other name.
+def intervals(spec: str) -> Callable[[Trace, int], Trace]:
+    """The regime that is named, for a trace and a seed; raises `ConfigError` for any other name.
 
     none         nothing is predicted
     all:L,U      one interval for all
     bins:W       the truth lies in one of [1, W], [W+1, 2W], ..., and that one is known
     relative:X   from (1 - X) to (1 + X) times the truth
     exact        the truth
+    classes:X    the class that a real classifier might have predicted, wrong as often as it was:
+                 X is ``ssjf`` or a file, see `amin.workload.confusion`
     """
     name, _, text = spec.partition(":")
     try:
@@ -32,16 +35,18 @@ def intervals(spec: str) -> Callable[[Trace], Trace]:
     except ValueError:
         values = []
     if spec == "none":
-        return lambda trace: _with(trace, trace.lower * 0, trace.upper * 0)
+        return lambda trace, seed: _with(trace, trace.lower * 0, trace.upper * 0)
     if spec == "exact":
-        return lambda trace: _with(trace, trace.num_output_tokens, trace.num_output_tokens)
+        return lambda trace, seed: _with(trace, trace.num_output_tokens, trace.num_output_tokens)
     if name == "all" and len(values) == 2 and 1 <= values[0] <= values[1]:
         lower, upper = (int(value) for value in values)
-        return lambda trace: _with(trace, trace.lower * 0 + lower, trace.upper * 0 + upper)
+        return lambda trace, seed: _with(trace, trace.lower * 0 + lower, trace.upper * 0 + upper)
     if name == "bins" and len(values) == 1 and values[0] >= 1:
-        return lambda trace: _bins(trace, int(values[0]))
+        return lambda trace, seed: _bins(trace, int(values[0]))
     if name == "relative" and len(values) == 1 and 0 <= values[0] < 1:
-        return lambda trace: _relative(trace, values[0])
+        return lambda trace, seed: _relative(trace, values[0])
+    if name == "classes" and text:
+        return Confusion.named(text).predict
     raise ConfigError(f"intervals: got {spec!r}, allowed: {ALLOWED}")
 
 

@@ -80,16 +80,22 @@ def read_replies(path: Path) -> Replies:
     return Replies(np.array(lengths), np.array(classes))
 
 
-def embedded_replies(num_replies: int, seed: int) -> Replies:
-    """Draw pairs from the shipped table: a class by its share, a length by its quantiles."""
+def class_table() -> tuple[list[float], list[list[int]]]:
+    """(share of each predicted class, quantiles of its true lengths from 0 to 1), as shipped."""
     text = resources.files("amin.workload").joinpath("lmsys_like.json").read_text("utf-8")
     table = json.loads(text)
+    return table["class_share"], table["length_quantiles"]
+
+
+def embedded_replies(num_replies: int, seed: int) -> Replies:
+    """Draw pairs from the shipped table: a class by its share, a length by its quantiles."""
+    shares, tables = class_table()
     rng = np.random.default_rng(seed)
-    classes = rng.choice(len(NOMINAL_FLOORS), size=num_replies, p=table["class_share"])
-    levels = np.linspace(0.0, 1.0, len(table["length_quantiles"][0]))
+    classes = rng.choice(len(NOMINAL_FLOORS), size=num_replies, p=shares)
+    levels = np.linspace(0.0, 1.0, len(tables[0]))
     uniform = rng.random(num_replies)
     lengths = np.empty(num_replies, np.int64)
-    for c, quantiles in enumerate(table["length_quantiles"]):
+    for c, quantiles in enumerate(tables):
         chosen = classes == c
         lengths[chosen] = np.interp(uniform[chosen], levels, quantiles).round()
     return Replies(lengths, classes)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from amin.workload.csv_trace import opened, read_csv_trace
+from amin.workload.json_trace import read_json_trace
 from amin.workload.jsonl_trace import read_jsonl_trace
 from amin.workload.trace import Trace
 
+_LOOKED_AT = 2**14
+"""Characters; what comes before the lists in the results of a benchmark fits."""
+
 
 def read_trace(path: Path) -> Trace:
-    """CSV or JSON lines, plain or gzipped, told apart by the first character.
+    """CSV, JSON lines or a JSON document, plain or gzipped, told apart by how the file begins.
 
     Raises `ConfigError` naming file, row, column and value.
     """
     with opened(path) as file:
-        first = file.read(1)
-    return read_jsonl_trace(path) if first == "{" else read_csv_trace(path)
+        start = file.read(_LOOKED_AT)
+    if start.startswith("[") or '"request_throughput"' in start or start.strip() == "{":
+        return read_json_trace(path)
+    return read_jsonl_trace(path) if start.startswith("{") else read_csv_trace(path)

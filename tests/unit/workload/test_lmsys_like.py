@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from amin.errors import ConfigError
+from amin.workload.confusion import Confusion
 from amin.workload.interface import check_workload
 from amin.workload.lmsys_like import (
     MAX_TOKENS,
@@ -154,6 +155,16 @@ def test_the_table_is_that_of_the_real_file(real: Replies) -> None:
 def test_class_floors_are_the_published_ones(real: Replies) -> None:
     """The 5 % quantiles by class that amin's documents quote: 2, 20, 58, 91, 53."""
     assert real.class_quantiles(0.05) == (2, 20, 58, 91, 53)
+
+
+@pytest.mark.shared_data
+def test_the_confusion_matrix_is_that_of_the_real_file(real: Replies) -> None:
+    """Of each true class, the share that was predicted to be in each class, within 3 %."""
+    counts = np.array(Confusion.named("ssjf").counts)
+    true = np.searchsorted(NOMINAL_FLOORS, real.lengths, "right") - 1
+    for c in range(len(NOMINAL_FLOORS)):
+        measured = np.bincount(real.classes[true == c], minlength=5) / (true == c).sum()
+        assert np.abs(counts[c] / counts[c].sum() - measured).max() < 0.03
 
 
 @pytest.mark.parametrize("name", ["replies.csv", "replies.csv.gz"])

@@ -1,0 +1,89 @@
+"""Traces from JSON documents: conversations, and results of vLLM's own benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amin.errors import ConfigError
+from amin.workload.json_trace import CHARACTERS_PER_TOKEN, num_tokens
+from amin.workload.read import read_trace
+
+ARENA = Path(__file__).parents[4] / "shared/data/arena_hard_prompts_outlen.jsonl.gz"
+
+TURNS = [{"from": "human", "value": "x" * 38}, {"from": "gpt", "value": "y" * 380}]
+RESULTS: dict[str, Any] = {
+    "request_throughput": 2.0,
+    "start_times": [5.5, 5.0, 6.0],
+    "input_lens": [10, 20, 30],
+    "output_lens": [1, 2, 0],
+    "errors": ["", "", "refused"],
+}
+
+
+def _write(path: Path, document: Any, indent: int | None = None) -> Path:
+    path.write_text(json.dumps(document, indent=indent))
+    return path
+
+
+def test_reads_conversations(tmp_path: Path) -> None:
+    """The first turn and its reply, in tokens of 3.8 characters; what has no reply is left out."""
+    entries = [{"conversations": TURNS + TURNS}, {"conversations": TURNS[:1]}]
+    trace = read_trace(_write(tmp_path / "s.json", entries))
+    assert trace.num_prompt_tokens.tolist() == [10]
+    assert trace.num_output_tokens.tolist() == [100]
+    assert trace.arrival_time.tolist() == [0]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_reads_the_results_of_vllms_benchmark(tmp_path: Path, indent: int | None) -> None:
+    """In the order of their start, from 0 on; requests that failed are left out."""
+    trace = read_trace(_write(tmp_path / "r.json", RESULTS, indent))
+    assert trace.arrival_time.tolist() == [0, 0.5]
+    assert trace.num_prompt_tokens.tolist() == [20, 10]
+    assert trace.num_output_tokens.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([], "no conversations of two turns"),
+        ([{"id": 1}], "entry 0: no conversations, allowed: a list of turns"),
+        ([{"conversations": [{"value": 1}]}], "entry 0: value: allowed: a text in every turn"),
+        ({"request_throughput": 1}, "no list start_times, allowed: what vllm bench serve"),
+        (RESULTS | {"input_lens": [1]}, "lists of unequal length"),
+        (RESULTS | {"input_lens": [0.5, 1, 1]}, "input_lens: got 0.5, allowed: integers >= 1"),
+        (RESULTS | {"output_lens": ["x", 1, 1]}, "not all numbers"),
+        (RESULTS | {"output_lens": [0, 0, 0]}, "no request that ended"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, document: Any, message: str) -> None:
+    """One line with file, field and value."""
+    with pytest.raises(ConfigError, match=f"x.json: .*{message}"):
+        read_trace(_write(tmp_path / "x.json", document))
+
+
+def test_a_cut_document_is_named(tmp_path: Path) -> None:
+    """It is not JSON."""
+    path = tmp_path / "x.json"
+    path.write_text('[{"conversations": [')
+    with pytest.raises(ConfigError, match=r"x.json: not JSON"):
+        read_trace(path)
+
+
+@pytest.mark.shared_data
+def test_characters_per_token_are_those_of_real_replies() -> None:
+    """The mean over the replies that were published with a count of their tokens."""
+    import gzip
+
+    if not ARENA.exists():
+        pytest.skip("the shared data folder is not beside the repository")
+    with gzip.open(ARENA, "rt") as file:
+        replies = [reply for line in file for reply in json.loads(line)["out"].values()]
+    sizes = np.array([(r["chars"], r["tokens"]) for r in replies if r["tokens"] and r["chars"]])
+    assert sizes[:, 0].sum() / sizes[:, 1].sum() == pytest.approx(CHARACTERS_PER_TOKEN, abs=0.02)
+    assert num_tokens("") == 1
