@@ -2,7 +2,7 @@
 
 N requests wait at time 0 before a memory that some 70 of them fill; the figure is the time of a
 step of the simulator (victims, admission with its forecast, one token for each), median of slices,
-after the first steps, which sort the queue. Then one run of a million requests to its end.
+after the first steps, which sort the queue. Before that, one run of a million requests to its end.
 
     python -m benchmarks decision_cost [--largest N]
 """
@@ -42,12 +42,30 @@ def microseconds_per_step(policy: str, number: int) -> float:
     return statistics.median(times) * 1e6
 
 
+def whole_run(number: int) -> None:
+    """Print what one run of so many requests takes; first of all, while the process is small."""
+    engine = SimulatedEngine(CONFIG, "amin-static")
+    engine.simulate(requests(1000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    trace = requests(number)
+    start = time.perf_counter()
+    engine.simulate(trace)
+    seconds = time.perf_counter() - start
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(
+        f"{number:,} requests in one run: {seconds:.1f} s, "
+        f"{trace.num_output_tokens.sum() / seconds / 1e6:.1f} M output tokens/s; the process grew "
+        f"by {grown * 1024 / number:.0f} bytes per request, trace and columns included\n"
+    )
+
+
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks decision_cost", description=__doc__)
     parser.add_argument("--largest", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
     numbers = [n for n in (10**3, 10**4, 10**5, 10**6) if n <= options.largest]
+    whole_run(options.largest)
     print("| waiting | " + " | ".join(f"{n:,}" for n in numbers) + " | exponent |")
     print("|---|" + "---|" * (len(numbers) + 1))
     for policy in ("amin-static", "amin-dynamic", "vllm-fcfs"):
@@ -55,14 +73,3 @@ def main(arguments: Sequence[str]) -> None:
         exponent = np.polyfit(np.log(numbers), np.log(times), 1)[0]
         cells = " | ".join(f"{t:.2f} us" for t in times)
         print(f"| {policy} | {cells} | {exponent:.3f} |")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    engine, trace = SimulatedEngine(CONFIG, "amin-static"), requests(options.largest)
-    start = time.perf_counter()
-    engine.simulate(trace)
-    seconds = time.perf_counter() - start
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(
-        f"\n{options.largest:,} requests in one run: {seconds:.1f} s, "
-        f"{trace.num_output_tokens.sum() / seconds / 1e6:.1f} M output tokens/s; the process grew "
-        f"by {grown * 1024 / options.largest:.0f} bytes per request beyond the benchmark above"
-    )

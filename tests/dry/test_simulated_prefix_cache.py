@@ -64,7 +64,7 @@ def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any])
     whole |= {"forecast_floor": 1, "enable_prefix_caching": True} | shape
     step_time = StepTime(1.0, 0.01)
 
-    @settings(max_examples=12, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=15, deadline=None, phases=[Phase.generate])
     @given(st.lists(requests, min_size=1, max_size=30))
     def check(rows: list[tuple[int, int, float, int, int, int, int, int]]) -> None:
         jobs = _jobs(rows)

@@ -48,7 +48,7 @@ def test_decides_as_vllm(policy: str, shape: dict[str, Any]) -> None:
     whole |= {"forecast_floor": 1} | shape
     step_time = StepTime(1.0, 0.01)
 
-    @settings(max_examples=12, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=15, deadline=None, phases=[Phase.generate])
     @given(st.lists(requests, min_size=1, max_size=30))
     def check(rows: list[tuple[int, int, float, int, int, int]]) -> None:
         jobs = _jobs(rows)
@@ -57,6 +57,15 @@ def test_decides_as_vllm(policy: str, shape: dict[str, Any]) -> None:
         )
 
     check()
+
+
+def test_measured_step_times_are_the_same_clock() -> None:
+    """Interpolated between the points, constant beyond them, to the last bit."""
+    points = StepTime(points=((2.0, 0.5), (7.5, 0.7), (40.0, 1.3), (90.0, 9.1)))
+    shape = {"num_blocks": 40, "block_size": 4, "forecast_floor": 1}
+    jobs = _jobs([(1 + 7 * i % 50, 1 + 11 * i % 40, i / 3, 0, 1, 9) for i in range(40)])
+    real = dry_run("vllm-fcfs", shape, points, jobs)
+    assert_equal(real, simulated_run("vllm-fcfs", shape, points, jobs))
 
 
 @pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])

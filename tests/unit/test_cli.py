@@ -103,3 +103,29 @@ def test_the_command_line_starts_without_the_engine() -> None:
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["simulate", "--kv-tokens", "x"],
+            "'x' is not a valid integer. (see: amin simulate --help)",
+        ),
+        (["nope"], "No such command 'nope'. (see: amin --help)"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    """With the command whose help says more; exit 2."""
+    monkeypatch.setattr(sys, "argv", ["amin", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("amin: ")
+    assert line.endswith(message)

@@ -29,11 +29,13 @@ for command in (serve, simulate, compare, reproduce, policies, demo):
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error, exit 2."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="amin", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = f" (see: {context.command_path} --help)" if context else ""
+        click.echo(f"amin: {error.format_message()}{where}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +26,16 @@ MAX_ROWS = 20_000_000
 
 _LONGEST_HEADER = 2**16
 
+_CHUNK = 2**22
+"""Bytes: more than any row has."""
+
 
 def read_csv_trace(path: Path) -> Trace:
     """Read and check a file; its columns may be any that `amin.workload.columns` knows.
 
     Raises `ConfigError` naming file, row (the header is row 1), column and value.
     """
+    _check_size(path)
     with opened(path) as file:
         start = file.readline(_LONGEST_HEADER)
     header = [name.strip() for name in next(csv.reader([start]), [])]
@@ -44,6 +49,21 @@ def read_csv_trace(path: Path) -> Trace:
     if columns.arrival_time and columns.dated:
         texts.add(columns.arrival_time)
     return _Checked(path, columns, read, _texts(path, header, sorted(texts))).trace()
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what would not fit into memory, before any of it is parsed."""
+    num_rows = 0
+    with opened(path) as file:
+        while chunk := file.buffer.read(_CHUNK):
+            ends = chunk.count(b"\n")
+            if not ends and len(chunk) == _CHUNK:
+                raise ConfigError(
+                    f"{path}: row {num_rows + 1}: longer than {_CHUNK:,} bytes, allowed: a CSV file"
+                )
+            num_rows += ends
+            if num_rows > MAX_ROWS + 1:
+                raise ConfigError(f"{path}: more than {MAX_ROWS:,} rows, allowed: at most so many")
 
 
 @contextmanager
@@ -66,18 +86,18 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 def _numbers(path: Path, header: list[str], names: list[str]) -> dict[str, Floats]:
     where = [header.index(name) for name in names]
-    with opened(path) as file:
+    with opened(path) as file, warnings.catch_warnings():
+        # Of a file without rows, which is said below.
+        warnings.simplefilter("ignore", UserWarning)
         file.readline(_LONGEST_HEADER)
         try:
             table = np.loadtxt(
                 file, np.float64, comments=None, delimiter=",", usecols=where, ndmin=2,
-                max_rows=MAX_ROWS + 1, quotechar='"',
+                quotechar='"',
             )  # fmt: skip
         except ValueError as error:
             _explain(path, header, names)
             raise ConfigError(f"{path}: {error}") from error
-    if len(table) > MAX_ROWS:
-        raise ConfigError(f"{path}: more than {MAX_ROWS:,} rows, allowed: at most so many")
     if not len(table):
         raise ConfigError(f"{path}: no rows, allowed: one request per row")
     return dict(zip(names, table.T, strict=True))

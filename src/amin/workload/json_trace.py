@@ -23,19 +23,20 @@ from amin.workload.trace import Trace
 CHARACTERS_PER_TOKEN = 3.8
 """As in the 2,998 replies to arena-hard-auto that come with a count of their tokens."""
 
-MAX_BYTES = 2**31
-"""Of a document, which is read at once."""
+MAX_CHARACTERS = 2**31
+"""Of a document, which is read at once, unpacked."""
 
 _DETAILED = "start_times", "input_lens", "output_lens"
 
 
 def read_json_trace(path: Path) -> Trace:
     """Read and check; raises `ConfigError` naming file, entry, field and value."""
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{path}: more than {MAX_BYTES:,} bytes, allowed: at most so many")
     with opened(path) as file:
+        text = file.read(MAX_CHARACTERS + 1)
+        if len(text) > MAX_CHARACTERS:
+            raise ConfigError(f"{path}: more than {MAX_CHARACTERS:,} characters, allowed: so many")
         try:
-            document = json.load(file)
+            document = json.loads(text)
         except ValueError as error:
             raise ConfigError(f"{path}: not JSON ({error})") from error
     if isinstance(document, dict):

@@ -140,3 +140,26 @@ def test_numbers_keep_every_bit(tmp_path: Path) -> None:
     assert read_csv_trace(_write(tmp_path / "t.csv", HEADER, *rows)).arrival_time.tolist() == (
         times.tolist()
     )
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_file_without_ends_of_lines_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """However long it is: no more than a piece of it is read."""
+    monkeypatch.setattr("amin.workload.csv_trace._CHUNK", 64)
+    data = b"arrival_time,num_prompt_tokens,num_output_tokens\n0,1," + b"1" * 200
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    with pytest.raises(ConfigError, match=r"row 2: longer than 64 bytes, allowed: a CSV file"):
+        read_csv_trace(tmp_path / name)
+
+
+def test_a_file_without_rows_warns_of_nothing(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """It is refused, in one line."""
+    path = tmp_path / "t.csv"
+    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n")
+    with pytest.raises(ConfigError, match="no rows, allowed: one request per row"):
+        read_csv_trace(path)
+    assert not recwarn.list

@@ -20,7 +20,7 @@ from amin.engine.rows import (
 )
 from amin.engine.simulator.heap import SLOT as HEAP_SLOT
 from amin.engine.simulator.heap import pop
-from amin.engine.simulator.prefix_cache import adopt, cached_prefix, note_full, num_private, take
+from amin.engine.simulator.prefix_cache import cached_prefix, note_full, num_private, take
 from amin.engine.simulator.running import num_blocks_for, sync
 from amin.engine.simulator.state import (
     BLOCKS,
@@ -43,6 +43,7 @@ from amin.engine.simulator.state import (
     NUM_SWAPPED_TOKENS,
     NUM_UNEXPLAINED,
     NUM_WAITING,
+    PAGES,
     REFUSED,
     SCHEDULED,
     SLOT,
@@ -69,7 +70,11 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             break
         tokens, start, shared = num_tokens(state.table, slot), state.facts[slot, SWAPPED], 0
         if limits.has_prefix_cache:
-            start, shared = cached_prefix(state, limits, slot, tokens)
+            # The last token is always computed, since that makes the next one.
+            start, shared = cached_prefix(
+                state.pages, state.pool, state.facts[slot, PAGES], (tokens - 1) // limits.block_size
+            )
+            start *= limits.block_size
         state.shared[slot] = shared
         new = min(tokens - start, counts[CHUNK], counts[TOKEN_BUDGET])
         blocks = num_blocks_for(limits, start + new + limits.lookahead)
@@ -84,9 +89,10 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         counts[NUM_WAITING] -= 1
         _start(state, slot, blocks, start, new)
         if limits.has_prefix_cache:
-            adopt(state, slot, start // limits.block_size)
-            take(state, slot, start // limits.block_size, blocks - start // limits.block_size)
-            note_full(state, limits, slot, start, start + new)
+            first, cached = state.facts[slot, PAGES], start // limits.block_size
+            full = (start + new) // limits.block_size
+            take(state.pages, state.pool, first, cached, 0, blocks)
+            note_full(state.pages, state.pool, first, cached, full)
 
 
 @cached_njit
@@ -246,6 +252,10 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
             running[i], slots[i], keys[i] = running[i + 1], slots[i + 1], keys[i + 1]
         staying -= 1
         running[staying], slots[staying] = victim, slot
-        free += num_private(state, victim) if limits.has_prefix_cache else lanes[victim, BLOCKS]
+        if limits.has_prefix_cache:
+            first = state.facts[slot, PAGES]
+            free += num_private(state.pages, state.pool, first, lanes[victim, BLOCKS])
+        else:
+            free += lanes[victim, BLOCKS]
         if num_blocks_asked(state.table, slots[:staying], sizes, *limit) <= free:
             return

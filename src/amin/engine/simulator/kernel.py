@@ -47,6 +47,7 @@ from amin.engine.simulator.state import (
     TOKEN_BUDGET,
     TOKENS,
     Cost,
+    Floats,
     Limits,
     State,
 )
@@ -118,12 +119,30 @@ def _schedule(state: State, limits: Limits, rules: Rules) -> None:
 def _seconds(state: State, limits: Limits, cost: Cost, tokens: int) -> float:
     points, seconds = cost.points, cost.per_step + cost.per_token * tokens
     if points.shape[1]:
-        seconds = np.interp(tokens, points[0], points[1])
+        seconds = _interpolated(points, tokens)
     if cost.per_kv_token:
         seconds += cost.per_kv_token * _num_kv_tokens(state, limits)
     if cost.per_swapped_token:
         seconds += cost.per_swapped_token * state.counts[NUM_SWAPPED_TOKENS]
     return float(seconds)
+
+
+@cached_njit
+def _interpolated(points: Floats, tokens: int) -> float:
+    """As numpy.interp, which takes longer to compile than all steps of many a run."""
+    low, high = 0, points.shape[1] - 1
+    if tokens <= points[0, low]:
+        return float(points[1, low])
+    if tokens >= points[0, high]:
+        return float(points[1, high])
+    while high - low > 1:
+        middle = (low + high) // 2
+        if points[0, middle] <= tokens:
+            low = middle
+        else:
+            high = middle
+    slope = (points[1, high] - points[1, low]) / (points[0, high] - points[0, low])
+    return float(slope * (tokens - points[0, low]) + points[1, low])
 
 
 @cached_njit

@@ -11,8 +11,8 @@ list of free blocks.
 
 from __future__ import annotations
 
-from amin.engine.simulator.state import BLOCKS, PAGES, SLOT, Limits, State
-from amin.jit import cached_njit
+from amin.engine.projection import Ints
+from amin.jit import cached_njit, inlined_njit
 
 # What `State.pages` has of each page: the first page of the trace that holds the same tokens after
 # the same tokens; its block while the request runs; and, of such a first page, a block that has it.
@@ -22,55 +22,48 @@ SAME_AS, BLOCK, CACHED_IN = range(3)
 # `SAME_AS` names it; its neighbours in the list of free blocks; another block with the same page.
 NUM_USERS, PAGE, BEFORE, AFTER, TWIN = range(5)
 
+# `first` is the first page of the request that is meant.
+
 
 @cached_njit
-def cached_prefix(state: State, limits: Limits, slot: int, tokens: int) -> tuple[int, int]:
-    """(tokens of the request that are in memory, blocks of these that others use now).
-
-    The last of its `tokens` is always computed, since that makes the next one.
-    """
-    pages, first, num_shared = state.pages, state.facts[slot, PAGES], 0
-    num_full = (tokens - 1) // limits.block_size
+def cached_prefix(pages: Ints, pool: Ints, first: int, num_full: int) -> tuple[int, int]:
+    """(of the first `num_full` pages so many are in memory, so many of these others use now)."""
+    num_shared = 0
     for place in range(num_full):
         block = pages[pages[first + place, SAME_AS], CACHED_IN]
         if block < 0:
-            return place * limits.block_size, num_shared
-        num_shared += state.pool[block, NUM_USERS] > 0
-    return num_full * limits.block_size, num_shared
+            return place, num_shared
+        num_shared += pool[block, NUM_USERS] > 0
+    return num_full, num_shared
 
 
 @cached_njit
-def adopt(state: State, slot: int, num_blocks: int) -> None:
-    """The request uses the cached blocks of its prefix, so many, from now on."""
-    pages, pool, first = state.pages, state.pool, state.facts[slot, PAGES]
-    for page in range(first, first + num_blocks):
-        block = pages[pages[page, SAME_AS], CACHED_IN]
-        if pool[block, NUM_USERS] == 0:
-            _unlink(state, block)
+def take(pages: Ints, pool: Ints, first: int, cached: int, held: int, more: int) -> None:
+    """Give the request blocks for the pages from `held` on, `more` of them.
+
+    Those before the page `cached` are in memory, and others may use them. For the others free
+    blocks are handed out, and what was in them is forgotten.
+    """
+    for page in range(first + held, first + held + more):
+        if page < first + cached:
+            block = pages[pages[page, SAME_AS], CACHED_IN]
+            if pool[block, NUM_USERS] == 0:
+                _unlink(pool, block)
+        else:
+            block = pool[len(pool) - 1, AFTER]
+            _unlink(pool, block)
+            _forget(pages, pool, block)
         pool[block, NUM_USERS] += 1
         pages[page, BLOCK] = block
 
 
 @cached_njit
-def take(state: State, slot: int, held: int, more: int) -> None:
-    """Hand out `more` free blocks to a request that holds `held`; what was in them is forgotten."""
-    pages, pool, first = state.pages, state.pool, state.facts[slot, PAGES] + held
-    for page in range(first, first + more):
-        block = pool[len(pool) - 1, AFTER]
-        _unlink(state, block)
-        _forget(state, block)
-        pool[block, NUM_USERS] = 1
-        pages[page, BLOCK] = block
-
-
-@cached_njit
-def note_full(state: State, limits: Limits, slot: int, before: int, after: int) -> None:
-    """Pages that become full as the request goes from `before` to `after` tokens can be found.
+def note_full(pages: Ints, pool: Ints, first: int, before: int, after: int) -> None:
+    """The request has `after` full pages in place of `before`: the new ones can be found.
 
     vLLM notes them when they are scheduled, not when they are computed.
     """
-    pages, pool, first = state.pages, state.pool, state.facts[slot, PAGES]
-    for place in range(before // limits.block_size, after // limits.block_size):
+    for place in range(before, after):
         block, page = pages[first + place, BLOCK], pages[first + place, SAME_AS]
         pool[block, PAGE], pool[block, TWIN] = page, -1
         if pages[page, CACHED_IN] < 0:
@@ -84,52 +77,50 @@ def note_full(state: State, limits: Limits, slot: int, before: int, after: int) 
 
 
 @cached_njit
-def release(state: State, lane: int) -> int:
+def release(pages: Ints, pool: Ints, first: int, num_blocks: int) -> int:
     """A request leaves; returns how many blocks that frees. The end of a prefix goes first."""
-    pages, pool = state.pages, state.pool
-    first, freed = state.facts[state.lanes[lane, SLOT], PAGES], 0
+    freed = 0
     ends = front = len(pool) - 1
-    for page in range(first + state.lanes[lane, BLOCKS] - 1, first - 1, -1):
+    for page in range(first + num_blocks - 1, first - 1, -1):
         block = pages[page, BLOCK]
         pool[block, NUM_USERS] -= 1
         if pool[block, NUM_USERS]:
             continue
         freed += 1
         if pool[block, PAGE] < 0:
-            _link(state, block, front)
+            _link(pool, block, front)
             front = block
         else:
-            _link(state, block, pool[ends, BEFORE])
+            _link(pool, block, pool[ends, BEFORE])
     return freed
 
 
 @cached_njit
-def num_private(state: State, lane: int) -> int:
+def num_private(pages: Ints, pool: Ints, first: int, num_blocks: int) -> int:
     """Blocks that `release` would free."""
-    first, private = state.facts[state.lanes[lane, SLOT], PAGES], 0
-    for page in range(first, first + state.lanes[lane, BLOCKS]):
-        private += state.pool[state.pages[page, BLOCK], NUM_USERS] == 1
+    private = 0
+    for page in range(first, first + num_blocks):
+        private += pool[pages[page, BLOCK], NUM_USERS] == 1
     return private
 
 
-@cached_njit
-def _link(state: State, block: int, before: int) -> None:
+@inlined_njit
+def _link(pool: Ints, block: int, before: int) -> None:
     """Put a block into the list of free ones, after another."""
-    pool, after = state.pool, state.pool[before, AFTER]
+    after = pool[before, AFTER]
     pool[block, BEFORE], pool[block, AFTER] = before, after
     pool[before, AFTER] = pool[after, BEFORE] = block
 
 
-@cached_njit
-def _unlink(state: State, block: int) -> None:
-    before, after = state.pool[block, BEFORE], state.pool[block, AFTER]
-    state.pool[before, AFTER], state.pool[after, BEFORE] = after, before
+@inlined_njit
+def _unlink(pool: Ints, block: int) -> None:
+    before, after = pool[block, BEFORE], pool[block, AFTER]
+    pool[before, AFTER], pool[after, BEFORE] = after, before
 
 
 @cached_njit
-def _forget(state: State, block: int) -> None:
+def _forget(pages: Ints, pool: Ints, block: int) -> None:
     """The page in this block can no longer be found there."""
-    pages, pool = state.pages, state.pool
     page, twin = pool[block, PAGE], pool[block, TWIN]
     if page < 0:
         return

@@ -34,6 +34,7 @@ from amin.engine.simulator.state import (
     NUM_RUNNING,
     NUM_SWAPPED_TOKENS,
     NUM_WAITING,
+    PAGES,
     POLICY,
     RANK,
     REFUSED,
@@ -79,11 +80,14 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
             if is_victim:
                 break
             if limits.has_prefix_cache:
-                take(state, lanes[lane, SLOT], lanes[lane, BLOCKS], more)
+                first, held = state.facts[lanes[lane, SLOT], PAGES], lanes[lane, BLOCKS]
+                take(state.pages, state.pool, first, 0, held, more)
             lanes[lane, BLOCKS] += more
             counts[NUM_FREE_BLOCKS] -= more
         if limits.has_prefix_cache:
-            note_full(state, limits, lanes[lane, SLOT], lanes[lane, COMPUTED], tokens)
+            first, before = state.facts[lanes[lane, SLOT], PAGES], lanes[lane, COMPUTED]
+            full = before // limits.block_size, tokens // limits.block_size
+            note_full(state.pages, state.pool, first, *full)
         lanes[lane, SCHEDULED] = new
         counts[TOKEN_BUDGET] -= new
         index += 1
@@ -196,7 +200,8 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
 def free_blocks(state: State, limits: Limits, lane: int) -> None:
     """The request holds no memory any longer."""
     if limits.has_prefix_cache:
-        state.counts[NUM_FREE_BLOCKS] += release(state, lane)
+        first, held = state.facts[state.lanes[lane, SLOT], PAGES], state.lanes[lane, BLOCKS]
+        state.counts[NUM_FREE_BLOCKS] += release(state.pages, state.pool, first, held)
     else:
         state.counts[NUM_FREE_BLOCKS] += state.lanes[lane, BLOCKS]
 
