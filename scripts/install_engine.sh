@@ -64,3 +64,6 @@ gpu)
     ;;
 *) fail "ENGINE: got '$ENGINE', allowed: auto, cpu, gpu" ;;
 esac
+
+# Compile the simulator now, so that the first command a newcomer types answers at once.
+.venv/bin/python -c 'from amin.engine.simulator import SimulatedEngine as E, SimulatorConfig as C; E(C(1))'

@@ -92,7 +92,9 @@ def _over_table(rule: Rule) -> TableRule:
     return kernel  # type: ignore[no-any-return]
 
 
+@cache
 def _pointer(rule: Rule) -> Any:
+    """Once for each function, which several policies may share."""
     scalar: Any = njit(rule)
 
     def of_row(table: Table, slot: int) -> int:
