@@ -90,6 +90,9 @@ class RequestView(NamedTuple):
     arrival_index         0, 1, 2, ... in the order of arrival
     admission_index       0, 1, 2, ... in the order of the latest admission (-1 while waiting)
     num_preemptions       how often the request was preempted so far
+    mean_remaining        tokens of output that were expected to remain, >= 1, and
+    mean_square_remaining   the expected square of that number, both as of when the request last
+                          began to wait
     ====================  ====================================================================
     """
 
@@ -104,3 +107,5 @@ class RequestView(NamedTuple):
     arrival_index: int
     admission_index: int
     num_preemptions: int
+    mean_remaining: int
+    mean_square_remaining: int

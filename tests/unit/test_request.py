@@ -60,6 +60,8 @@ def test_a_policy_cannot_see_the_true_length() -> None:
         "arrival_index",
         "admission_index",
         "num_preemptions",
+        "mean_remaining",
+        "mean_square_remaining",
     )
     assert set(RequestView.__annotations__.values()) == {"int"} or all(
         "int" in str(t) for t in RequestView.__annotations__.values()

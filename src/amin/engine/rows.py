@@ -23,6 +23,8 @@ PRIORITY = COLUMN["priority"]
 ARRIVAL_INDEX = COLUMN["arrival_index"]
 ADMISSION = COLUMN["admission_index"]
 NUM_PREEMPTIONS = COLUMN["num_preemptions"]
+MEAN_REMAINING = COLUMN["mean_remaining"]
+SQUARE_REMAINING = COLUMN["mean_square_remaining"]
 
 PRIORITY_LIMIT = 2**20
 """Priorities beyond +-2**20 are clamped, so that a rule may pack one with another key."""
@@ -36,6 +38,14 @@ def bounded(bound: int, before: int, max_tokens: int, num_prompt: int, capacity_
     """
     limit = max(min(max_tokens, capacity_tokens - num_prompt + 1), 1)
     return max(min(bound, limit), before)
+
+
+@cached_njit
+def expect_the_middle(table: Ints, slot: int) -> None:
+    """Where an interval is all that is known: the reply ends in the middle of it, or at once."""
+    middle = (table[slot, LOWER] + table[slot, UPPER]) // 2
+    remaining = max(middle - table[slot, NUM_OUTPUT], 1)
+    table[slot, MEAN_REMAINING], table[slot, SQUARE_REMAINING] = remaining, remaining**2
 
 
 @cached_njit

@@ -11,6 +11,7 @@ from amin.engine.simulator.engine import find_policy
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
 from amin.errors import ConfigError
+from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.interface import Policy
 from amin.predictor.interface import Predictor
 
@@ -22,7 +23,8 @@ class Setting:
     """One policy on so many tokens of KV memory.
 
     With `step_time` ``unit`` the policies of amin run in the paper's model: steps take 1, the token
-    being made counts as memory, preempted requests restart, and nothing but memory limits a batch.
+    being made counts as memory, preempted requests restart (but for a policy that might then go on
+    for ever), and nothing but memory limits a batch.
     With any other, and for vLLM's own schedulers, the engine is vLLM's: preempted requests keep
     their tokens and compute them again, 256 requests and 2,048 tokens in a batch, a forecast of at
     least 16 tokens. None stands for these defaults.
@@ -59,6 +61,16 @@ class Setting:
         is_stock = isinstance(self.policy, str) and self.policy in STOCK
         return self.step_time == UNIT_TIME and not is_stock
 
+    @property
+    def _may_restart(self) -> bool:
+        policy = self.policy
+        if isinstance(policy, str) and ":" in policy:
+            policy = get_policy(policy)
+        elif isinstance(policy, str):
+            # A name that is not known is refused where the engine is made.
+            policy = POLICIES.get(policy, POLICIES["fcfs"])
+        return not policy.needs_kept_tokens
+
     @cached_property
     def config(self) -> SimulatorConfig:
         """The engine's shape; raises `ConfigError` naming the field, the value, what is allowed."""
@@ -80,7 +92,7 @@ class Setting:
             enable_prefix_caching=self.enable_prefix_caching,
             watermark=self.watermark,
             forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, 16)),
-            eviction=self.eviction or ("restart" if unit else "recompute"),
+            eviction=self.eviction or ("restart" if unit and self._may_restart else "recompute"),
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,
         )

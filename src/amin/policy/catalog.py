@@ -11,6 +11,7 @@ SHIPPED = (
     "amin.policy.amin:AMIN_STATIC",
     "amin.policy.amin:AMIN_DYNAMIC",
     "amin.policy.amax:AMAX",
+    "amin.policy.volume:EXPECTED_VOLUME",
     "amin.policy.fcfs:FCFS",
     "amin.policy.priority:PRIORITY",
     "amin.policy.fcfs:LEAST_COMPUTED_FIRST",

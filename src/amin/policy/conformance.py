@@ -47,6 +47,8 @@ def random_views(num_views: int, seed: int) -> Iterator[RequestView]:
             arrival_index=rng.randint(0, largest),
             admission_index=-1 if is_waiting else rng.randint(0, largest),
             num_preemptions=rng.choice((0, rng.randint(0, 100))),
+            mean_remaining=rng.randint(1, max_tokens),
+            mean_square_remaining=rng.randint(1, max_tokens) ** 2,
         )
 
 

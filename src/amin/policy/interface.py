@@ -17,7 +17,9 @@ A policy is three questions about one request's visible state, and one thing tha
 Each is a pure function ``(RequestView) -> number``: no clock, no randomness, no I/O, no state.
 Two flags make a policy one for simulators alone. `is_clairvoyant`: it is told the true length, as
 lower and upper end of the prediction. `leaves_at_bound`: a request that has made as many tokens as
-its bound leaves, learns, and waits again (time slices); vLLM has no way to make it.
+its bound leaves, learns, and waits again (time slices); vLLM has no way to make it. A third,
+`needs_kept_tokens`, says that it may go on for ever where preempted requests restart, as in the
+paper's model: an engine that has them restart refuses it.
 
 Each must compile under ``numba.njit``: arithmetic, comparisons, ``min``/``max``, ``if``. The same
 functions then drive the simulator and every engine. Memory arithmetic, paging and the eviction
@@ -66,6 +68,7 @@ class Policy:
     learn: Rule = keep_bound
     is_clairvoyant: bool = False
     leaves_at_bound: bool = False
+    needs_kept_tokens: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip().lower():

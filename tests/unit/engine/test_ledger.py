@@ -43,6 +43,8 @@ def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:
         "arrival_index": 0,
         "admission_index": -1,
         "num_preemptions": 0,
+        "mean_remaining": 27,
+        "mean_square_remaining": 27**2,
     }
 
 

@@ -24,5 +24,7 @@ def view() -> MakeView:
         arrival_index=7,
         admission_index=-1,
         num_preemptions=0,
+        mean_remaining=27,
+        mean_square_remaining=729,
     )
     return usual._replace

@@ -10,8 +10,16 @@ from amin.policy.interface import Policy, Rule, lower_bound
 from amin.request import RequestView
 
 tokens = st.integers(0, 2**31 - 1)
+counts = st.integers(-1, 2**40 - 1)
 views = st.builds(
-    RequestView, *[tokens] * 7, st.integers(-(2**20), 2**20), *[st.integers(-1, 2**40 - 1)] * 3
+    RequestView,
+    *[tokens] * 7,
+    st.integers(-(2**20), 2**20),
+    counts,
+    counts,
+    st.integers(0, 2**20),
+    tokens,
+    st.integers(1, 2**61),
 )
 
 

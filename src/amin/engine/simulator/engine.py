@@ -48,7 +48,7 @@ from amin.engine.simulator.state import (
     new_state,
 )
 from amin.engine.stock import STOCK
-from amin.errors import PolicyError, UnknownNameError
+from amin.errors import ConfigError, PolicyError, UnknownNameError
 from amin.metrics.columns import Array, Columns
 from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.compiled import compile_rules
@@ -208,6 +208,11 @@ class SimulatedEngine:
         self.config = config
         self.seed = seed
         self._policy, self._rules_of = find_policy(policy)
+        if self._policy.needs_kept_tokens and config.eviction == "restart":
+            raise ConfigError(
+                f"eviction: got 'restart' with policy {self._policy.name!r}, which may go on for "
+                "ever where preempted requests lose their tokens; allowed: recompute, swap"
+            )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
         self.rules = compile_rules(self._policy)

@@ -16,6 +16,7 @@ from amin.engine.rows import (
     NUM_PROMPT,
     PRIORITY,
     bounded,
+    expect_the_middle,
 )
 from amin.engine.simulator.heap import push
 from amin.engine.simulator.prefix_cache import note_full, release, take
@@ -111,6 +112,7 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
 @cached_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
     """The request waits, at the place that the policy gives."""
+    expect_the_middle(state.table, slot)
     if limits.rules_of == POLICY:
         key = rules.order(state.table, slot)
     elif limits.rules_of == VLLM_PRIORITY:

@@ -24,6 +24,7 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
     bounded,
+    expect_the_middle,
 )
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
@@ -76,10 +77,13 @@ class Ledger:
             arrival_index=self._num_arrivals,
             admission_index=-1,
             num_preemptions=0,
+            mean_remaining=1,
+            mean_square_remaining=1,
         )
         self._num_arrivals += 1
         bound = self._bounded(self._policy.initial_bound(view), view)
         self.table[slot] = view._replace(bound=bound)
+        expect_the_middle.py_func(self.table, slot)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -91,6 +95,7 @@ class Ledger:
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
         view = self.view(request_id)
         row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
+        expect_the_middle.py_func(self.table, self._slots[request_id])
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 
@@ -115,6 +120,7 @@ class Ledger:
         row[NUM_OUTPUT] = num_output_tokens
         row[NUM_COMPUTED] = 0
         row[ADMISSION] = -1
+        expect_the_middle.py_func(self.table, slot)
 
     def preempted(self, request_id: str, num_output_tokens: int) -> None:
         """The request is about to lose its memory: let the policy learn from what it made."""

@@ -18,6 +18,10 @@ from amin.workload.interface import Job
 from amin.workload.trace import Trace
 
 MEMORY = 50
+EVICTIONS = {
+    name: "recompute" if policy.needs_kept_tokens else "restart"
+    for name, policy in POLICIES.items()
+}
 
 rows = st.lists(
     st.tuples(
@@ -42,7 +46,8 @@ def _jobs(rows: Rows, change: Callable[[int, int, int], tuple[int, int]] | None 
 
 
 def _simulate(policy: str, trace: Trace, memory: int = MEMORY, seed: int = 0) -> Simulation:
-    return SimulatedEngine(SimulatorConfig.unit_time(memory), policy, seed=seed).simulate(trace)
+    config = SimulatorConfig.unit_time(memory, EVICTIONS[policy])
+    return SimulatedEngine(config, policy, seed=seed).simulate(trace)
 
 
 def _records(simulation: Simulation) -> list[RequestRecord]:

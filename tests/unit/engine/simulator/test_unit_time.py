@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.errors import ConfigError
 from amin.policy.catalog import POLICIES
 from amin.policy.interface import Policy
 from amin.request import LengthEstimate, Request, RequestView
@@ -35,6 +36,7 @@ class _Row:
 
     def view(self) -> RequestView:
         is_active = self.admission >= 0
+        remaining = max((self.lower + self.upper) // 2 - self.a, 1)
         return RequestView(
             num_prompt_tokens=self.s,
             num_output_tokens=self.a,
@@ -48,6 +50,8 @@ class _Row:
             arrival_index=self.index,
             admission_index=self.admission,
             num_preemptions=self.num_preemptions,
+            mean_remaining=remaining,
+            mean_square_remaining=remaining**2,
         )
 
 
@@ -114,6 +118,10 @@ instances = st.lists(
 def test_finishes_when_the_model_by_hand_does(policy: Policy, eviction: str) -> None:
     """Every request of random instances finishes in the very same step."""
     memory = 40
+    if policy.needs_kept_tokens and eviction == "restart":
+        with pytest.raises(ConfigError, match="eviction: got 'restart' with policy"):
+            SimulatedEngine(SimulatorConfig.unit_time(memory, eviction), policy)
+        return
     engine = SimulatedEngine(SimulatorConfig.unit_time(memory, eviction), policy, seed=5)
 
     @settings(max_examples=150, deadline=None)
