@@ -56,6 +56,8 @@ interrupted, goes on from there.
 @click.option("--kv-tokens", default=example.KV_TOKENS, show_default=True)
 @click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
 @click.option("--step-time", default=example.STEP_TIME, show_default=True)
+@click.option("--predictor", default="constant:1", show_default=True, help="as for amin simulate")
+@click.option("--tail-promise", type=float, help="as for amin simulate, for amin's policies")
 @click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
 @click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
 @click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")

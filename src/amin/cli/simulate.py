@@ -56,7 +56,14 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "--predictor",
     default="constant:1",
     show_default=True,
-    help="for requests whose row has no bounds: constant:N, class:PATH or module:factory",
+    help="for requests whose row has no bounds: constant:N, class:PATH or module:factory; online "
+    "learns lengths from the replies that end, by predicted class where there is one",
+)
+@click.option(
+    "--tail-promise",
+    type=float,
+    help="nobody is passed by more than so many times the work that the worst-off request present "
+    "found on arrival [default: off]",
 )
 @click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
 @click.option(

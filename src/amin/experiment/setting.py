@@ -41,6 +41,7 @@ class Setting:
     enable_prefix_caching: bool = False
     watermark: float = 0.0
     forecast_floor: int | None = None
+    tail_promise: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -103,4 +104,10 @@ class Setting:
 
     def engine(self) -> SimulatedEngine:
         """The engine, compiled."""
-        return SimulatedEngine(self.config, self.policy, predictor=self.predictor, seed=self.seed)
+        return SimulatedEngine(
+            self.config,
+            self.policy,
+            predictor=self.predictor,
+            tail_promise=self.tail_promise,
+            seed=self.seed,
+        )

@@ -20,7 +20,7 @@ Floats3 = npt.NDArray[np.float64]
 
 # What a `new_survival` has of each group and bin: replies that ended there; that were cut or wait
 # there; what remains, on average, for one that reached the bin's first position; its square.
-ENDED, HELD, MEAN, SQUARE = range(4)
+FINISHED, HELD, MEAN, SQUARE = range(4)
 
 ALL = 0
 """The group of all replies; the others count from 1."""
@@ -67,7 +67,7 @@ def first_position(number: int) -> int:
 
 @cached_njit
 def note(survival: Floats3, what: int, group: int, num_tokens: int, weight: float) -> None:
-    """`weight` replies of a group ended (`ENDED`) after so many tokens, or have made so many."""
+    """`weight` replies of a group ended (`FINISHED`) after so many tokens, or have made so many."""
     if num_tokens > 0:
         number = bin_of(num_tokens)
         survival[what, ALL, number] += weight
@@ -82,12 +82,12 @@ def refresh(survival: Floats3) -> None:
         reached, of_all, after, after_square = 0.0, 0.0, PRIOR_MEAN, 2 * PRIOR_MEAN**2
         for number in range(NUM_BINS - 1, 0, -1):
             width = float(first_position(number + 1) - first_position(number))
-            reached += survival[ENDED, group, number] + survival[HELD, group, number]
-            of_all += survival[ENDED, ALL, number] + survival[HELD, ALL, number]
+            reached += survival[FINISHED, group, number] + survival[HELD, group, number]
+            of_all += survival[FINISHED, ALL, number] + survival[HELD, ALL, number]
             prior = 1 - np.exp(-width / PRIOR_MEAN)
-            share = (survival[ENDED, ALL, number] + prior) / (of_all + 1.0)
+            share = (survival[FINISHED, ALL, number] + prior) / (of_all + 1.0)
             if group != ALL:
-                ended = survival[ENDED, group, number] + SHRINKAGE * share
+                ended = survival[FINISHED, group, number] + SHRINKAGE * share
                 share = ended / (reached + SHRINKAGE)
             share = min(share, 1.0)
             square = (width + 1) * (2 * width + 1) / 6
@@ -97,7 +97,7 @@ def refresh(survival: Floats3) -> None:
             survival[MEAN, group, number], survival[SQUARE, group, number] = after, after_square
     for group in range(survival.shape[1]):
         for number in range(NUM_BINS):
-            survival[ENDED, group, number] *= 1 - ENDS_PER_REFRESH / MEMORY
+            survival[FINISHED, group, number] *= 1 - ENDS_PER_REFRESH / MEMORY
 
 
 @cached_njit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from amin.predictor.survival import (
     ALL,
-    ENDED,
+    FINISHED,
     HELD,
     NUM_BINS,
     bin_of,
@@ -35,7 +35,7 @@ def test_bins_are_in_order_and_narrow(position: int) -> None:
 def _learned(lengths: list[int], group: int = ALL, num_groups: int = 1) -> np.ndarray:
     survival = new_survival(num_groups)
     for length in lengths:
-        note(survival, ENDED, group, length, 1.0)
+        note(survival, FINISHED, group, length, 1.0)
     refresh(survival)
     return survival
 
@@ -62,7 +62,7 @@ def test_replies_that_go_on_count_where_they_have_been() -> None:
     """Half of them ended at 10, half go on at 50: what is left at 0 is longer than 10."""
     ended = _learned([10] * 100)
     going = new_survival(1)
-    note(going, ENDED, ALL, 10, 100.0)
+    note(going, FINISHED, ALL, 10, 100.0)
     note(going, HELD, ALL, 50, 100.0)
     refresh(going)
     assert remaining(ended, ALL, 0, MANY)[0] == pytest.approx(10, rel=0.25)
@@ -72,11 +72,11 @@ def test_replies_that_go_on_count_where_they_have_been() -> None:
 def test_an_unknown_group_is_like_the_whole_and_a_known_one_like_itself() -> None:
     """Ten replies are as much as the whole's word; a thousand are nearly all of it."""
     survival = new_survival(2)
-    note(survival, ENDED, 1, 100, 1000.0)
+    note(survival, FINISHED, 1, 100, 1000.0)
     refresh(survival)
     whole = remaining(survival, ALL, 0, MANY)[0]
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(whole, rel=0.02)
-    note(survival, ENDED, 2, 10, 1000.0)
+    note(survival, FINISHED, 2, 10, 1000.0)
     refresh(survival)
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(10, rel=0.1)
     assert remaining(survival, 1, 0, MANY)[0] == pytest.approx(100, rel=0.1)
@@ -93,6 +93,6 @@ def test_old_replies_are_forgotten() -> None:
     """After 100,000 ends of 20 tokens, as many of 200 in their place."""
     survival = _learned([20] * 500)
     for _ in range(3000):
-        note(survival, ENDED, ALL, 200, 32.0)
+        note(survival, FINISHED, ALL, 200, 32.0)
         refresh(survival)
     assert remaining(survival, ALL, 0, MANY)[0] == pytest.approx(200, rel=0.05)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.engine.heap import SLOT as HEAP_SLOT
+from amin.engine.heap import pop, remove
 from amin.engine.projection import Ints, peak_with
+from amin.engine.promise import FATE, RUNNING, overdue, volume
 from amin.engine.rows import (
     ADMISSION,
     NUM_COMPUTED,
+    NUM_OUTPUT,
     NUM_PROMPT,
     look_ahead,
     num_blocks_asked,
     num_tokens,
     steps_to_compute,
 )
-from amin.engine.simulator.heap import SLOT as HEAP_SLOT
-from amin.engine.simulator.heap import pop
 from amin.engine.simulator.prefix_cache import cached_prefix, note_full, num_private, take
 from amin.engine.simulator.running import num_blocks_for, sync
 from amin.engine.simulator.state import (
@@ -31,6 +33,7 @@ from amin.engine.simulator.state import (
     COMPUTED,
     FIRST_SCHEDULED,
     FRONTIER,
+    GROUP,
     LANE_FRONTIER,
     LAST,
     LENGTH,
@@ -52,11 +55,13 @@ from amin.engine.simulator.state import (
     TOKEN_BUDGET,
     TOKENS,
     TOKENS_AHEAD,
+    WAITING_VOLUME,
     Limits,
     State,
 )
 from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules
+from amin.predictor.survival import HELD, note
 
 
 @inlined_njit
@@ -66,6 +71,10 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
     counts[NUM_PROJECTED] = -1
     while counts[TOKEN_BUDGET] > 0 and counts[NUM_WAITING] > 0:
         slot = state.heap[HEAP_SLOT, 0]
+        late = -1
+        if limits.has_promise:
+            late = overdue(state.noted, state.queues, state.clock[1], limits.promise)
+        slot = late if late >= 0 else slot
         if counts[NUM_RUNNING] >= limits.max_num_seqs:
             break
         tokens, start, shared = num_tokens(state.table, slot), state.facts[slot, SWAPPED], 0
@@ -85,8 +94,17 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             break
         if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
             break
-        pop(state.heap, counts[NUM_WAITING])
+        if late >= 0:
+            remove(state.heap, counts[NUM_WAITING], slot)
+        else:
+            pop(state.heap, counts[NUM_WAITING])
         counts[NUM_WAITING] -= 1
+        if limits.has_promise:
+            state.queues[FATE, slot] = RUNNING
+            counts[WAITING_VOLUME] -= volume(state.table, slot)
+        if limits.learns:
+            made = state.table[slot, NUM_OUTPUT]
+            note(state.survival, HELD, state.facts[slot, GROUP], made, -1.0)
         _start(state, slot, blocks, start, new)
         if limits.has_prefix_cache:
             first, cached = state.facts[slot, PAGES], start // limits.block_size

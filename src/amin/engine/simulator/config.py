@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
@@ -134,5 +135,8 @@ class SimulatorConfig:
             eviction=EVICTIONS[self.eviction],
             is_unit_time=int(self.is_unit_time),
             has_prefix_cache=int(self.enable_prefix_caching),
+            learns=0,
+            has_promise=0,
+            promise=math.inf,
             max_steps_without_end=max_steps_without_end,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -30,6 +31,7 @@ from amin.engine.simulator.state import (
     FINISH,
     FIRST_SCHEDULED,
     FIRST_TOKEN,
+    GROUP,
     LENGTH,
     LOST,
     NUM_ENDED,
@@ -62,6 +64,9 @@ from amin.workload.trace import Trace
 
 STEPS_PER_SLICE = 100_000
 """Steps between two looks at what the user wants: some tenths of a second."""
+
+ONLINE = "online"
+"""The predictor that learns lengths from the replies that end, in the loop itself."""
 
 PATIENCE = 1000
 """Nobody ends for so many steps per token of the longest request: nobody ever will."""
@@ -194,7 +199,9 @@ class SimulatedEngine:
     `policy` is ``vllm-fcfs`` or ``vllm-priority`` (vLLM's own schedulers), a name of the catalog,
     ``module:ATTRIBUTE`` or a `Policy`. A clairvoyant one is told the truth; for others a request's
     hint is believed, and `predictor` (a name as for ``amin serve``, or a `Predictor`) is asked
-    about those without one. `seed` breaks ties between victims.
+    about those without one. With ``online`` the mean length that remains is learned as replies end
+    (`amin.predictor.survival`), by predicted class where there is one. `tail_promise` sets the
+    guard of `amin.engine.promise` over the policy. `seed` breaks ties between victims.
     """
 
     def __init__(
@@ -203,9 +210,13 @@ class SimulatedEngine:
         policy: str | Policy = "amin-static",
         *,
         predictor: str | Predictor = "constant:1",
+        tail_promise: float | None = None,
         seed: int = 0,
     ) -> None:
+        if tail_promise is not None and not 0 <= tail_promise < math.inf:
+            raise ConfigError(f"tail_promise: got {tail_promise}, allowed: off or a number >= 0")
         self.config = config
+        self._promise = tail_promise
         self.seed = seed
         self._policy, self._rules_of = find_policy(policy)
         if self._policy.needs_kept_tokens and config.eviction == "restart":
@@ -214,11 +225,14 @@ class SimulatedEngine:
                 "ever where preempted requests lose their tokens; allowed: recompute, swap"
             )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
-        self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
+        self._learns = predictor == ONLINE
+        if isinstance(predictor, str):
+            predictor = get_predictor("constant:1" if self._learns else predictor)
+        self._predictor = predictor
         self.rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
-        limits = self.config.limits(self._policy, self._rules_of, 0)
-        run_steps(new_state(0, 0, limits), limits, self.rules, self.config.cost, 0)
+        limits = self._limits(0)
+        run_steps(new_state(0, 0, 0, limits), limits, self.rules, self.config.cost, 0)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `PolicyError` where that never comes."""
@@ -237,12 +251,32 @@ class SimulatedEngine:
         fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
         accepted = np.flatnonzero(fits)
         longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
-        limits = self.config.limits(self._policy, self._rules_of, PATIENCE * (longest + 1))
+        limits = self._limits(PATIENCE * (longest + 1))
         first_page, same_as = self._pages(trace, accepted, output)
-        now = new_state(len(accepted), len(same_as), limits)
+        groups, num_groups = self._groups(trace, accepted)
+        now = new_state(len(accepted), len(same_as), num_groups, limits)
+        now.facts[:, GROUP] = groups
         now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
         self._fill(now, trace, accepted, output)
         return Simulation(self, trace, accepted, limits, now)
+
+    def _limits(self, max_steps_without_end: int) -> Limits:
+        limits = self.config.limits(self._policy, self._rules_of, max_steps_without_end)
+        if self._rules_of != POLICY:
+            return limits
+        return limits._replace(
+            learns=int(self._learns and not self._policy.is_clairvoyant),
+            has_promise=int(self._promise is not None),
+            promise=math.inf if self._promise is None else float(self._promise),
+        )
+
+    def _groups(self, trace: Trace, accepted: Ints) -> tuple[Ints, int]:
+        """(whom each request's length is learned with, number of groups): its class, if any."""
+        if not self._learns or not len(trace.predicted_class):
+            return np.zeros(len(accepted), np.int64), 0
+        names = [name or "" for name in trace.predicted_class[accepted]]
+        known, number = np.unique(np.array(names, str), return_inverse=True)
+        return number + 1, len(known)
 
     def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.engine.promise import ABSENT, FATE
 from amin.engine.rows import NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.running import (
@@ -22,10 +23,13 @@ from amin.engine.simulator.state import (
     ARRIVAL,
     CHUNK,
     COMPUTED,
+    ENDS_SINCE_REFRESH,
     FINISH,
     FIRST_TOKEN,
+    GROUP,
     LANE_FRONTIER,
     LAST,
+    LENGTH,
     MAX_SAMPLES,
     NUM_ARRIVED,
     NUM_COMPUTING,
@@ -53,6 +57,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules
+from amin.predictor.survival import ENDS_PER_REFRESH, FINISHED, HELD, note, refresh
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -69,6 +74,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
         tokens = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
         if tokens > 0:
             state.clock[0] += _seconds(state, limits, cost, tokens)
+            state.clock[1] += (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
             _end_step(state, limits)
         elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
@@ -181,6 +187,8 @@ def _end_step(state: State, limits: Limits) -> None:
         running[kept] = lane
         kept += 1
     counts[NUM_RUNNING] = kept
+    if counts[ENDS_SINCE_REFRESH] >= ENDS_PER_REFRESH:
+        _learn(state)
     counts[NUM_COMPUTING] = num_computing
     # Of a prefix that many share, each has counted the tokens.
     counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
@@ -201,7 +209,26 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     free_blocks(state, limits, lane)
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
+    if limits.has_promise:
+        state.queues[FATE, slot] = ABSENT
+    if limits.learns:
+        note(state.survival, FINISHED, state.facts[slot, GROUP], state.facts[slot, LENGTH], 1.0)
+        counts[ENDS_SINCE_REFRESH] += 1
     free_lane(state, lane)
+
+
+@cached_njit
+def _learn(state: State) -> None:
+    """What all replies so far say of those to come."""
+    state.counts[ENDS_SINCE_REFRESH] = 0
+    # Those who run count for as long as they are, those who wait are noted already.
+    for weight in (1.0, -1.0):
+        for lane in state.running[: state.counts[NUM_RUNNING]]:
+            slot = state.lanes[lane, SLOT]
+            made = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
+            note(state.survival, HELD, state.facts[slot, GROUP], made, weight)
+        if weight > 0:
+            refresh(state.survival)
 
 
 @cached_njit

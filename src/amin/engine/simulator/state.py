@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from amin.engine.projection import Ints
+from amin.engine.promise import new_guard
 from amin.policy.compiled import Table
+from amin.predictor.survival import Floats3, new_survival
 from amin.request import RequestView
 
 Floats = npt.NDArray[np.float64]
@@ -56,15 +58,18 @@ RECOMPUTE, RESTART, SWAP = range(3)
     REFUSED,
     PEAK_KV_TOKENS,
     STEPS_SINCE_END,
+    # Ends since lengths were last learned from; expected volume of all who wait.
+    ENDS_SINCE_REFRESH,
+    WAITING_VOLUME,
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(26)
+) = range(28)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
-# of its pages.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES = range(7)
+# of its pages; the group that its length is learned with.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, GROUP = range(8)
 
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
@@ -98,6 +103,9 @@ class Limits(NamedTuple):
     eviction: int
     is_unit_time: int
     has_prefix_cache: int
+    learns: int
+    has_promise: int
+    promise: float
     max_steps_without_end: int
 
 
@@ -132,8 +140,10 @@ class State(NamedTuple):
     free_lanes  lanes that nobody has
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
+    noted, queues  see `amin.engine.promise`; empty without one
+    survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
-    clock       one entry: seconds
+    clock       seconds; and work done, in KV tokens x steps
     counts      see above
     """
 
@@ -148,13 +158,17 @@ class State(NamedTuple):
     rows: Ints
     pages: Ints
     pool: Ints
+    noted: Floats
+    queues: Ints
+    survival: Floats3
     samples: Floats
     clock: Floats
     counts: Ints
 
 
-def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
+def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits) -> State:
     """A state before anything happened; the facts of the requests are still to be filled in."""
+    noted, queues = new_guard(num_requests if limits.has_promise else 0)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
@@ -164,7 +178,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     counts[NUM_FREE_LANES] = at_most
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, PAGES + 1), np.int64),
+        facts=np.zeros((num_requests, GROUP + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),
@@ -174,8 +188,11 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         rows=np.ones((3, at_most + 1), np.int64),
         pages=np.full((num_pages, 3), -1),
         pool=_new_pool(limits.num_blocks if limits.has_prefix_cache else 0),
+        noted=noted,
+        queues=queues,
+        survival=new_survival(num_groups),
         samples=np.zeros((MAX_SAMPLES, 4)),
-        clock=np.zeros(1),
+        clock=np.zeros(2),
         counts=counts,
     )
 

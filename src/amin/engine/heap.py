@@ -54,3 +54,17 @@ def pop(heap: Ints, size: int) -> int:
             return slot
         _swap(heap, child, node)
         node = child
+
+
+@cached_njit
+def remove(heap: Ints, size: int, slot: int) -> None:
+    """Remove `slot`, wherever it is; `size` is the number of entries before."""
+    node = 0
+    while heap[SLOT, node] != slot:
+        node += 1
+    # Up to the top, past those that it does not precede, and out.
+    while node > 0:
+        parent = (node - 1) // 2
+        _swap(heap, node, parent)
+        node = parent
+    pop(heap, size)

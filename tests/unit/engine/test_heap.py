@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amin.engine.simulator.heap import pop, push
+from amin.engine.heap import pop, push, remove
 
 
 @given(st.lists(st.none() | st.tuples(st.integers(-3, 3), st.integers(0, 3)), max_size=60))
@@ -25,3 +25,17 @@ def test_pops_the_smallest_key_then_the_smallest_tie(steps: list[tuple[int, int]
         elif expected:
             size = len(expected)
             assert pop(heap, size) == heapq.heappop(expected)[2]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.data())
+def test_removes_from_anywhere(keys: list[int], data: st.DataObject) -> None:
+    """Whatever is removed, the rest comes out in order."""
+    heap = np.zeros((3, len(keys)), np.int64)
+    for slot, key in enumerate(keys):
+        push(heap, slot, key, slot, slot)
+    left = set(range(len(keys)))
+    for slot in data.draw(st.lists(st.sampled_from(range(len(keys))), unique=True)):
+        remove(heap, len(left), slot)
+        left.remove(slot)
+    out = [pop(heap, size) for size in range(len(left), 0, -1)]
+    assert out == sorted(left, key=lambda slot: (keys[slot], slot))

@@ -1,0 +1,132 @@
+"""The tail promise, checked step by step against a count by hand, and what it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amin.engine.promise import BACKLOG, OWN_BACKLOGS, WORK
+from amin.engine.rows import ADMISSION
+from amin.engine.simulator import SimulatedEngine, Simulation, SimulatorConfig
+from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED
+from amin.engine.step_time import StepTime
+from amin.errors import ConfigError
+from amin.policy.catalog import SERVABLE
+from amin.request import LengthEstimate, Request
+from amin.workload.generate import generate
+from amin.workload.interface import Job
+from amin.workload.trace import Trace
+
+CONFIG = SimulatorConfig(40, 4, forecast_floor=4, step_time=StepTime(1.0, 0.0))
+
+requests = st.lists(
+    st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60)),
+    min_size=1,
+    max_size=30,
+)
+
+
+def _trace(rows: list[tuple[int, int, int, int]]) -> Trace:
+    jobs = []
+    for i, (prompt, output, at, bound) in enumerate(sorted(rows, key=lambda row: row[2])):
+        hint = LengthEstimate(bound, 60)
+        jobs.append(Job(Request(f"r{i}", prompt, 60, at, hint=hint), output))
+    return Trace.of(jobs)
+
+
+def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
+    """By definition: the earliest of those who wait, if the promised work has passed it."""
+    state = simulation.state
+    present = [
+        slot for slot in range(state.counts[NUM_ARRIVED]) if np.isnan(state.times[slot, FINISH])
+    ]
+    if not waiting:
+        return None
+    slot = waiting[0]
+    most = max(state.noted[other, BACKLOG] for other in present)
+    limit = promise * min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG])
+    return slot if state.clock[1] - state.noted[slot, WORK] >= limit else None
+
+
+@pytest.mark.parametrize("policy", SERVABLE)
+@pytest.mark.parametrize("promise", [0.3, 1.0])
+def test_nobody_goes_before_who_is_overdue(policy: str, promise: float) -> None:
+    """At every step of random runs: whoever is admitted is overdue, or nobody is."""
+    engine = SimulatedEngine(CONFIG, policy, tail_promise=promise)
+
+    @settings(max_examples=25, deadline=None)
+    @given(requests)
+    def check(rows: list[tuple[int, int, int, int]]) -> None:
+        simulation = engine.start(_trace(rows))
+        is_done = False
+        while not is_done:
+            clock = simulation.state.clock[0]
+            before = simulation.state.table[:, ADMISSION].copy()
+            arrived = simulation.state.times[:, ARRIVAL] <= clock
+            ended = ~np.isnan(simulation.state.times[:, FINISH])
+            waiting = np.flatnonzero(arrived & ~ended & (before < 0)).tolist()
+            overdue = None
+            if simulation.state.counts[NUM_ARRIVED] == arrived.sum():
+                overdue = _first_overdue(simulation, promise, waiting)
+            is_done = simulation.advance(1)
+            admitted = [s for s in waiting if simulation.state.table[s, ADMISSION] > before.max()]
+            if overdue is not None and admitted:
+                assert overdue in admitted
+
+    check()
+
+
+def test_a_promise_of_nothing_is_first_come_first_served() -> None:
+    """Everybody is overdue at once: the order of the first starts is that of the arrivals."""
+    trace = generate("lmsys-like", 300, seed=2)
+    trace = replace(trace, arrival_time=np.sort(np.random.default_rng(0).random(300) * 300))
+    engine = SimulatedEngine(CONFIG, "amin-dynamic", predictor="online", tail_promise=0)
+    started = engine.simulate(trace).columns().first_scheduled_time
+    assert (np.diff(started[~np.isnan(started)]) >= 0).all()
+
+
+def test_a_large_promise_is_none() -> None:
+    """Nobody is ever overdue: the run is that without a promise."""
+    trace = generate("lmsys-like", 300, seed=2)
+    times = [
+        SimulatedEngine(CONFIG, "expected-volume", predictor="online", tail_promise=promise)
+        .simulate(trace)
+        .columns()
+        .finish_time
+        for promise in (None, 1e9)
+    ]
+    assert repr(times[0].tolist()) == repr(times[1].tolist())
+
+
+def test_the_promise_cuts_the_tail_and_keeps_most_of_the_mean() -> None:
+    """LMSYS-like requests far above capacity, lengths learned online, against stock FCFS."""
+    trace = generate("lmsys-like", 1500, seed=1)
+    gaps = np.random.default_rng(1).exponential(1 / 9, 1500)
+    trace = replace(trace, arrival_time=np.cumsum(gaps))
+    config = SimulatorConfig(511, 16)
+
+    def latency(policy: str, promise: float | None) -> np.ndarray:
+        engine = SimulatedEngine(config, policy, predictor="online", tail_promise=promise)
+        columns = engine.simulate(trace).columns()
+        return columns.finish_time - columns.arrival_time
+
+    fcfs, kept, off = (
+        latency("vllm-fcfs", None),
+        latency("expected-volume", 0.9),
+        latency("expected-volume", None),
+    )
+    assert off.mean() < 0.6 * fcfs.mean()
+    assert np.quantile(off, 0.99) > 1.3 * np.quantile(fcfs, 0.99)
+    assert kept.mean() < 0.65 * fcfs.mean()
+    assert np.quantile(kept, 0.99) < 1.05 * np.quantile(fcfs, 0.99)
+
+
+@pytest.mark.parametrize("promise", [-1.0, float("nan"), float("inf")])
+def test_refuses_a_promise_that_is_none(promise: float) -> None:
+    """Field, value, what is allowed."""
+    with pytest.raises(ConfigError, match=f"tail_promise: got {promise}, allowed: off or a number"):
+        SimulatedEngine(CONFIG, "fcfs", tail_promise=promise)
