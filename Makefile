@@ -10,18 +10,18 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(ENGINE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench mutation clean
+.PHONY: help demo test lint bench bench-flagship mutation clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	@echo 'Variables: PYTHON=$(PYTHON) ENGINE=$(ENGINE) (auto, cpu or gpu) TORCH_INDEX=$(TORCH_INDEX)'
 
 # The model comes from the package index, never from a model hub. One thread: with more, the CPU
 # engine stalls erratically.
-demo test bench: export HF_HUB_OFFLINE := 1
-demo test bench: export TRANSFORMERS_OFFLINE := 1
-demo test bench: export VLLM_NO_USAGE_STATS := 1
-demo test bench mutation: export OMP_NUM_THREADS := 1
+demo test bench bench-flagship: export HF_HUB_OFFLINE := 1
+demo test bench bench-flagship: export TRANSFORMERS_OFFLINE := 1
+demo test bench bench-flagship: export VLLM_NO_USAGE_STATS := 1
+demo test bench bench-flagship mutation: export OMP_NUM_THREADS := 1
 
 demo: $(INSTALLED) ## compare schedulers, without a model and on a small real one
 	@$(BIN)/amin demo
@@ -31,6 +31,9 @@ test: $(INSTALLED) ## run the tests
 
 bench: $(INSTALLED) ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+bench-flagship: $(INSTALLED) ## compare the policy of expected volumes with vLLM's schedulers
+	@$(BIN)/python -m benchmarks flagship $(ARGS)
 
 mutation: $(INSTALLED) ## break the code on purpose: do the tests notice? (ARGS='--sample 20')
 	@$(BIN)/pip install -qq --editable '.[mutation]'

@@ -7,6 +7,7 @@ import sys
 
 NAMES = (
     "dry_policies",
+    "flagship",
     "forecast_floor",
     "schedule_cost",
     "simulator_speed",

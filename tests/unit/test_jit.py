@@ -13,8 +13,9 @@ import amin
 SCRIPT = """
 from amin.engine.vllm.ledger import Ledger
 from amin.policy.amin import AMIN_STATIC
+from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
-ledger = Ledger(AMIN_STATIC, capacity_tokens=1000, seed=0)
+ledger = Ledger(AMIN_STATIC, 1000, 0, LearnedLengths())
 slot = ledger.open(Request("r", num_prompt_tokens=10, max_tokens=50), LengthEstimate(1, 50))
 ledger.running([slot], [14])
 view = ledger.view("r")

@@ -52,6 +52,12 @@ With --client-hints a request may say what is known of its length:
     show_default=True,
     help="forecast at least so many more tokens of every request",
 )
+@click.option(
+    "--tail-promise",
+    type=float,
+    help="nobody is passed by more than so many times the work that the worst-off request present "
+    "found on arrival [default: off]",
+)
 @click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
 @click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
 @click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
@@ -61,6 +67,7 @@ def serve(
     predictor: str,
     client_hints: bool,
     forecast_floor: int,
+    tail_promise: float | None,
     amin_seed: int,
     dry_run: bool,
     vllm_options: tuple[str, ...],
@@ -78,6 +85,7 @@ def serve(
         predictor=predictor,
         client_hints=client_hints,
         forecast_floor=forecast_floor,
+        tail_promise=tail_promise,
         seed=amin_seed,
     )
     command, environment = server_command(model, config, vllm_options)

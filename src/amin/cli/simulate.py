@@ -56,8 +56,7 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "--predictor",
     default="constant:1",
     show_default=True,
-    help="for requests whose row has no bounds: constant:N, class:PATH or module:factory; online "
-    "learns lengths from the replies that end, by predicted class where there is one",
+    help="bounds of requests whose row has none: constant:N, class:PATH or module:factory",
 )
 @click.option(
     "--tail-promise",

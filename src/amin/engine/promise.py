@@ -15,9 +15,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from amin.engine.heap import SLOT, pop, push
+from amin.engine.heap import SLOT, pop, push, remove
 from amin.engine.projection import Ints
-from amin.engine.rows import MEAN_REMAINING, NUM_OUTPUT, NUM_PROMPT, SQUARE_REMAINING
 from amin.jit import cached_njit
 
 Floats = npt.NDArray[np.float64]
@@ -33,20 +32,10 @@ ABSENT, WAITING, RUNNING = range(3)
 OWN_BACKLOGS = 8.0
 """Bounds starvation under lasting overload, when the largest backlog outruns the work done."""
 
-HALF_A_BLOCK = 8
-
 
 def new_guard(num_slots: int) -> tuple[Floats, Ints]:
     """(noted, queues) of nobody yet."""
     return np.zeros((num_slots, 2)), np.zeros((9, num_slots + 2), np.int64)
-
-
-@cached_njit
-def volume(table: Ints, slot: int) -> int:
-    """Memory x time that a request is expected to use from when it began to wait."""
-    held = table[slot, NUM_PROMPT] + table[slot, NUM_OUTPUT] + HALF_A_BLOCK
-    expected: int = table[slot, MEAN_REMAINING] * held + table[slot, SQUARE_REMAINING] // 2
-    return expected
 
 
 @cached_njit
@@ -85,3 +74,15 @@ def overdue(noted: Floats, queues: Ints, work: float, promise: float) -> int:
     if passed >= promise * min(most, OWN_BACKLOGS * noted[slot, BACKLOG]):
         return slot
     return -1
+
+
+@cached_njit
+def forget(queues: Ints, slot: int) -> None:
+    """The request has ended, and its slot may be used again."""
+    queues[FATE, slot] = ABSENT
+    remove(queues[LARGEST:FATE], queues[SIZES, 1], slot)
+    queues[SIZES, 1] -= 1
+    if queues[IS_QUEUED, slot]:
+        queues[IS_QUEUED, slot] = 0
+        remove(queues[OLDEST:LARGEST], queues[SIZES, 0], slot)
+        queues[SIZES, 0] -= 1

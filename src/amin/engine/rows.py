@@ -41,14 +41,6 @@ def bounded(bound: int, before: int, max_tokens: int, num_prompt: int, capacity_
 
 
 @cached_njit
-def expect_the_middle(table: Ints, slot: int) -> None:
-    """Where an interval is all that is known: the reply ends in the middle of it, or at once."""
-    middle = (table[slot, LOWER] + table[slot, UPPER]) // 2
-    remaining = max(middle - table[slot, NUM_OUTPUT], 1)
-    table[slot, MEAN_REMAINING], table[slot, SQUARE_REMAINING] = remaining, remaining**2
-
-
-@cached_njit
 def num_tokens(table: Ints, slot: int) -> int:
     """Tokens in memory at the end of this step, were the whole prompt computed in it.
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from amin.jit import cached_njit
 
 Floats3 = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 # What a `new_survival` has of each group and bin: replies that ended there; that were cut or wait
 # there; what remains, on average, for one that reached the bin's first position; its square.
@@ -24,6 +25,9 @@ FINISHED, HELD, MEAN, SQUARE = range(4)
 
 ALL = 0
 """The group of all replies; the others count from 1."""
+
+TOLD = -1
+"""In place of a group: nothing need be learned of this request, its interval is told."""
 
 EXACT_BITS = 6
 NUM_BINS = 640
@@ -43,7 +47,7 @@ MEMORY = 20_000.0
 def new_survival(num_groups: int) -> Floats3:
     """Nothing seen yet; `num_groups` beside the whole."""
     survival = np.zeros((4, num_groups + 1, NUM_BINS))
-    refresh(survival)
+    refresh(survival, num_groups)
     return survival
 
 
@@ -67,18 +71,18 @@ def first_position(number: int) -> int:
 
 @cached_njit
 def note(survival: Floats3, what: int, group: int, num_tokens: int, weight: float) -> None:
-    """`weight` replies of a group ended (`FINISHED`) after so many tokens, or have made so many."""
+    """`weight` replies ended (`FINISHED`) after so many tokens, or have made so many (`HELD`)."""
     if num_tokens > 0:
         number = bin_of(num_tokens)
         survival[what, ALL, number] += weight
-        if group != ALL:
+        if group > ALL:
             survival[what, group, number] += weight
 
 
 @cached_njit
-def refresh(survival: Floats3) -> None:
-    """Learn from what was noted, and forget a little of it."""
-    for group in range(survival.shape[1]):
+def refresh(survival: Floats3, num_groups: int) -> None:
+    """Learn from what was noted of the first so many groups, and forget a little of it."""
+    for group in range(num_groups + 1):
         reached, of_all, after, after_square = 0.0, 0.0, PRIOR_MEAN, 2 * PRIOR_MEAN**2
         for number in range(NUM_BINS - 1, 0, -1):
             width = float(first_position(number + 1) - first_position(number))
@@ -95,9 +99,19 @@ def refresh(survival: Floats3) -> None:
             after = share * (width + 1) / 2 + (1 - share) * (width + after)
             after_square = share * square + (1 - share) * goes_on
             survival[MEAN, group, number], survival[SQUARE, group, number] = after, after_square
-    for group in range(survival.shape[1]):
+    for group in range(num_groups + 1):
         for number in range(NUM_BINS):
             survival[FINISHED, group, number] *= 1 - ENDS_PER_REFRESH / MEMORY
+
+
+@cached_njit
+def refresh_with(survival: Floats3, num_groups: int, groups: Ints, made: Ints) -> None:
+    """`refresh`, counting replies in progress, of which so many tokens are `made`, for as long."""
+    for weight in (1.0, -1.0):
+        for i in range(groups.size):
+            note(survival, HELD, groups[i], made[i], weight)
+        if weight > 0:
+            refresh(survival, num_groups)
 
 
 @cached_njit

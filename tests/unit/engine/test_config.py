@@ -13,6 +13,7 @@ OTHER = {
     "predictor": "constant:5",
     "client_hints": True,
     "forecast_floor": 1,
+    "tail_promise": 0.9,
     "seed": 7,
 }
 
@@ -29,6 +30,7 @@ def test_defaults() -> None:
         predictor="constant:1",
         client_hints=False,
         forecast_floor=16,
+        tail_promise=None,
         seed=0,
     )
 
@@ -55,6 +57,8 @@ def test_unknown_setting_lists_the_known(name: str) -> None:
         ("client_hints", "true"), ("client_hints", 1), ("client_hints", None),
         ("forecast_floor", 0), ("forecast_floor", 1.5), ("forecast_floor", "1"),
         ("forecast_floor", True),
+        ("tail_promise", -1), ("tail_promise", "1"), ("tail_promise", True),
+        ("tail_promise", float("nan")), ("tail_promise", float("inf")),
         ("seed", 1.0), ("seed", "1"), ("seed", None), ("seed", True),
     ],
 )  # fmt: skip

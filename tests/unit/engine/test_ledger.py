@@ -10,6 +10,7 @@ from amin.engine.vllm.ledger import Ledger
 from amin.policy.amax import AMAX
 from amin.policy.amin import AMIN_STATIC
 from amin.policy.interface import Policy
+from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
 
 CAPACITY = 1000
@@ -17,7 +18,7 @@ CAPACITY = 1000
 
 def ledger_of(policy: Policy = AMIN_STATIC, seed: int = 0) -> Ledger:
     """A ledger for a cache of 1000 tokens."""
-    return Ledger(policy, CAPACITY, seed)
+    return Ledger(policy, CAPACITY, seed, LearnedLengths())
 
 
 def open_row(ledger: Ledger, request_id: str = "a", **fields: Any) -> None:
@@ -43,8 +44,9 @@ def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:
         "arrival_index": 0,
         "admission_index": -1,
         "num_preemptions": 0,
-        "mean_remaining": 27,
-        "mean_square_remaining": 27**2,
+        # Nothing is learned yet, and no more than 100 is allowed.
+        "mean_remaining": 100,
+        "mean_square_remaining": 100**2,
     }
 
 

@@ -36,7 +36,7 @@ def _learned(lengths: list[int], group: int = ALL, num_groups: int = 1) -> np.nd
     survival = new_survival(num_groups)
     for length in lengths:
         note(survival, FINISHED, group, length, 1.0)
-    refresh(survival)
+    refresh(survival, survival.shape[1] - 1)
     return survival
 
 
@@ -64,7 +64,7 @@ def test_replies_that_go_on_count_where_they_have_been() -> None:
     going = new_survival(1)
     note(going, FINISHED, ALL, 10, 100.0)
     note(going, HELD, ALL, 50, 100.0)
-    refresh(going)
+    refresh(going, 1)
     assert remaining(ended, ALL, 0, MANY)[0] == pytest.approx(10, rel=0.25)
     assert remaining(going, ALL, 0, MANY)[0] > 50
 
@@ -73,11 +73,11 @@ def test_an_unknown_group_is_like_the_whole_and_a_known_one_like_itself() -> Non
     """Ten replies are as much as the whole's word; a thousand are nearly all of it."""
     survival = new_survival(2)
     note(survival, FINISHED, 1, 100, 1000.0)
-    refresh(survival)
+    refresh(survival, survival.shape[1] - 1)
     whole = remaining(survival, ALL, 0, MANY)[0]
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(whole, rel=0.02)
     note(survival, FINISHED, 2, 10, 1000.0)
-    refresh(survival)
+    refresh(survival, survival.shape[1] - 1)
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(10, rel=0.1)
     assert remaining(survival, 1, 0, MANY)[0] == pytest.approx(100, rel=0.1)
 
@@ -94,5 +94,5 @@ def test_old_replies_are_forgotten() -> None:
     survival = _learned([20] * 500)
     for _ in range(3000):
         note(survival, FINISHED, ALL, 200, 32.0)
-        refresh(survival)
+        refresh(survival, survival.shape[1] - 1)
     assert remaining(survival, ALL, 0, MANY)[0] == pytest.approx(200, rel=0.05)

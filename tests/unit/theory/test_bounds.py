@@ -73,8 +73,9 @@ def test_no_policy_beats_the_optimum(rows: list[tuple[int, int, int]]) -> None:
     prompt, output, arrival = (np.array(column) for column in zip(*rows, strict=True))
     best = least_total_latency(prompt.tolist(), output.tolist(), arrival.tolist(), MEMORY)
     trace = Trace.of_lengths(prompt, output, arrival.astype(float))
-    for policy in POLICIES:
-        run = SimulatedEngine(SimulatorConfig.unit_time(MEMORY), policy).run(trace)
+    # Who is preempted and keeps its tokens pauses at no cost here, which the optimum may not do.
+    for name in [name for name, policy in POLICIES.items() if not policy.needs_kept_tokens]:
+        run = SimulatedEngine(SimulatorConfig.unit_time(MEMORY), name).run(trace)
         assert sum(record.e2e_latency for record in run.records) >= best
     if not arrival.any():
         assert best >= total_latency_bound(prompt, output, MEMORY) - 1e-9

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.engine.expectation import waiting_volume
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
 from amin.engine.projection import Ints, peak_with
-from amin.engine.promise import FATE, RUNNING, overdue, volume
+from amin.engine.promise import FATE, RUNNING, overdue
 from amin.engine.rows import (
     ADMISSION,
     NUM_COMPUTED,
@@ -101,7 +102,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         counts[NUM_WAITING] -= 1
         if limits.has_promise:
             state.queues[FATE, slot] = RUNNING
-            counts[WAITING_VOLUME] -= volume(state.table, slot)
+            counts[WAITING_VOLUME] -= waiting_volume(state.table, slot)
         if limits.learns:
             made = state.table[slot, NUM_OUTPUT]
             note(state.survival, HELD, state.facts[slot, GROUP], made, -1.0)

@@ -22,6 +22,7 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
 )
+from amin.engine.settings import check_tail_promise
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.pages import number_pages
@@ -32,6 +33,7 @@ from amin.engine.simulator.state import (
     FIRST_SCHEDULED,
     FIRST_TOKEN,
     GROUP,
+    IS_CUT,
     LENGTH,
     LOST,
     NUM_ENDED,
@@ -58,15 +60,14 @@ from amin.policy.conformance import try_rules
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
 from amin.predictor.interface import Predictor
+from amin.predictor.lengths import MAX_GROUPS
+from amin.predictor.survival import ALL, TOLD
 from amin.record import RequestRecord, RunResult, StepSample
 from amin.workload.interface import Job, check_workload
 from amin.workload.trace import Trace
 
 STEPS_PER_SLICE = 100_000
 """Steps between two looks at what the user wants: some tenths of a second."""
-
-ONLINE = "online"
-"""The predictor that learns lengths from the replies that end, in the loop itself."""
 
 PATIENCE = 1000
 """Nobody ends for so many steps per token of the longest request: nobody ever will."""
@@ -199,7 +200,7 @@ class SimulatedEngine:
     `policy` is ``vllm-fcfs`` or ``vllm-priority`` (vLLM's own schedulers), a name of the catalog,
     ``module:ATTRIBUTE`` or a `Policy`. A clairvoyant one is told the truth; for others a request's
     hint is believed, and `predictor` (a name as for ``amin serve``, or a `Predictor`) is asked
-    about those without one. With ``online`` the mean length that remains is learned as replies end
+    about those without one; of these, too, the length that remains is learned as replies end
     (`amin.predictor.survival`), by predicted class where there is one. `tail_promise` sets the
     guard of `amin.engine.promise` over the policy. `seed` breaks ties between victims.
     """
@@ -213,8 +214,7 @@ class SimulatedEngine:
         tail_promise: float | None = None,
         seed: int = 0,
     ) -> None:
-        if tail_promise is not None and not 0 <= tail_promise < math.inf:
-            raise ConfigError(f"tail_promise: got {tail_promise}, allowed: off or a number >= 0")
+        check_tail_promise(tail_promise)
         self.config = config
         self._promise = tail_promise
         self.seed = seed
@@ -225,10 +225,7 @@ class SimulatedEngine:
                 "ever where preempted requests lose their tokens; allowed: recompute, swap"
             )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
-        self._learns = predictor == ONLINE
-        if isinstance(predictor, str):
-            predictor = get_predictor("constant:1" if self._learns else predictor)
-        self._predictor = predictor
+        self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
         self.rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
         limits = self._limits(0)
@@ -265,18 +262,22 @@ class SimulatedEngine:
         if self._rules_of != POLICY:
             return limits
         return limits._replace(
-            learns=int(self._learns and not self._policy.is_clairvoyant),
+            learns=int(not self._policy.is_clairvoyant),
             has_promise=int(self._promise is not None),
             promise=math.inf if self._promise is None else float(self._promise),
         )
 
     def _groups(self, trace: Trace, accepted: Ints) -> tuple[Ints, int]:
-        """(whom each request's length is learned with, number of groups): its class, if any."""
-        if not self._learns or not len(trace.predicted_class):
-            return np.zeros(len(accepted), np.int64), 0
-        names = [name or "" for name in trace.predicted_class[accepted]]
-        known, number = np.unique(np.array(names, str), return_inverse=True)
-        return number + 1, len(known)
+        """(whom each request's length is learned with, number of groups): see `LearnedLengths`."""
+        if self._policy.is_clairvoyant:
+            return np.full(len(accepted), TOLD), 0
+        classes = trace.predicted_class[accepted] if len(trace.predicted_class) else [None]
+        names = [*dict.fromkeys(name for name in classes if name is not None)][:MAX_GROUPS]
+        number = {name: i for i, name in enumerate(names, start=1)}
+        group = np.array([number.get(name, ALL) for name in classes], np.int64)
+        has_no_class = np.array([name is None for name in classes])
+        is_told = has_no_class & (trace.lower[accepted] > 0)
+        return np.where(is_told, TOLD, group), len(names)
 
     def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:
@@ -304,6 +305,7 @@ class SimulatedEngine:
         ):
             now.table[:, column] = values
         now.facts[:, LENGTH] = output[accepted]
+        now.facts[:, IS_CUT] = trace.num_output_tokens[accepted] > max_tokens
         now.times[:, ARRIVAL] = trace.arrival_time[accepted]
         now.facts[:, RANK] = self._rank(trace, accepted)
         rng = random.Random(self.seed)

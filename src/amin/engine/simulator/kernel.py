@@ -27,6 +27,7 @@ from amin.engine.simulator.state import (
     FINISH,
     FIRST_TOKEN,
     GROUP,
+    IS_CUT,
     LANE_FRONTIER,
     LAST,
     LENGTH,
@@ -57,7 +58,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.survival import ENDS_PER_REFRESH, FINISHED, HELD, note, refresh
+from amin.predictor.survival import ENDS_PER_REFRESH, FINISHED, HELD, note, refresh_with
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -212,7 +213,8 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     if limits.has_promise:
         state.queues[FATE, slot] = ABSENT
     if limits.learns:
-        note(state.survival, FINISHED, state.facts[slot, GROUP], state.facts[slot, LENGTH], 1.0)
+        what = HELD if state.facts[slot, IS_CUT] else FINISHED
+        note(state.survival, what, state.facts[slot, GROUP], state.facts[slot, LENGTH], 1.0)
         counts[ENDS_SINCE_REFRESH] += 1
     free_lane(state, lane)
 
@@ -220,15 +222,15 @@ def _end(state: State, limits: Limits, lane: int) -> None:
 @cached_njit
 def _learn(state: State) -> None:
     """What all replies so far say of those to come."""
+    num_running = state.counts[NUM_RUNNING]
+    groups, made = np.empty(num_running, np.int64), np.empty(num_running, np.int64)
+    for i in range(num_running):
+        lane = state.running[i]
+        slot = state.lanes[lane, SLOT]
+        groups[i] = state.facts[slot, GROUP]
+        made[i] = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
+    refresh_with(state.survival, state.survival.shape[1] - 1, groups, made)
     state.counts[ENDS_SINCE_REFRESH] = 0
-    # Those who run count for as long as they are, those who wait are noted already.
-    for weight in (1.0, -1.0):
-        for lane in state.running[: state.counts[NUM_RUNNING]]:
-            slot = state.lanes[lane, SLOT]
-            made = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
-            note(state.survival, HELD, state.facts[slot, GROUP], made, weight)
-        if weight > 0:
-            refresh(state.survival)
 
 
 @cached_njit

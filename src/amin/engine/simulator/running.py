@@ -6,12 +6,12 @@ the list, each request asks for blocks, and while there are none the victim is p
 
 from __future__ import annotations
 
+from amin.engine.expectation import expect, running_volume, waiting_volume
 from amin.engine.heap import push
-from amin.engine.promise import HALF_A_BLOCK, arrives, volume, waits
+from amin.engine.promise import arrives, waits
 from amin.engine.rows import (
     ADMISSION,
     BOUND,
-    LOWER,
     MAX_TOKENS,
     MEAN_REMAINING,
     NUM_COMPUTED,
@@ -19,10 +19,7 @@ from amin.engine.rows import (
     NUM_PREEMPTIONS,
     NUM_PROMPT,
     PRIORITY,
-    SQUARE_REMAINING,
-    UPPER,
     bounded,
-    expect_the_middle,
 )
 from amin.engine.simulator.prefix_cache import note_full, release, take
 from amin.engine.simulator.state import (
@@ -59,7 +56,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.survival import HELD, note, remaining
+from amin.predictor.survival import HELD, note
 
 
 @inlined_njit
@@ -120,7 +117,10 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
 @cached_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
     """The request waits, at the place that the policy gives."""
-    expect(state, limits, slot)
+    group = state.facts[slot, GROUP]
+    expect(state.table, state.survival, group, slot)
+    if limits.learns:
+        note(state.survival, HELD, group, state.table[slot, NUM_OUTPUT], 1.0)
     if limits.has_promise:
         note_waiting(state, limits, slot, is_new)
     if limits.rules_of == POLICY:
@@ -138,37 +138,18 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool)
 
 
 @cached_njit
-def expect(state: State, limits: Limits, slot: int) -> None:
-    """Note what is expected to remain of a reply that begins to wait."""
-    table = state.table
-    if not limits.learns:
-        expect_the_middle(table, slot)
-        return
-    made, most, group = table[slot, NUM_OUTPUT], table[slot, MAX_TOKENS], state.facts[slot, GROUP]
-    note(state.survival, HELD, group, made, 1.0)
-    mean, square = remaining(state.survival, group, made, most)
-    table[slot, MEAN_REMAINING], table[slot, SQUARE_REMAINING] = round(mean), round(square)
-
-
-@cached_njit
 def note_waiting(state: State, limits: Limits, slot: int, is_new: bool) -> None:
     """Keep the books of the tail promise: who waits, and what a new request found."""
-    counts, own = state.counts, volume(state.table, slot)
+    counts, table, survival = state.counts, state.table, state.survival
+    own = waiting_volume(table, slot)
     if is_new:
         capacity = limits.num_blocks * limits.block_size
-        backlog = float(counts[WAITING_VOLUME] + own + state.table[slot, MEAN_REMAINING] * capacity)
+        backlog = float(counts[WAITING_VOLUME] + own + table[slot, MEAN_REMAINING] * capacity)
         for lane in state.running[: counts[NUM_RUNNING]]:
             other = state.lanes[lane, SLOT]
-            tokens = state.lanes[lane, TOKENS]
-            made = tokens - state.table[other, NUM_PROMPT]
-            if limits.learns:
-                most, group = state.table[other, MAX_TOKENS], state.facts[other, GROUP]
-                mean, square = remaining(state.survival, group, made, most)
-            else:
-                middle = (state.table[other, LOWER] + state.table[other, UPPER]) // 2
-                mean = float(max(middle - made, 1))
-                square = mean**2
-            backlog += mean * (tokens + HALF_A_BLOCK) + square / 2
+            made = state.lanes[lane, TOKENS] - table[other, NUM_PROMPT]
+            group = state.facts[other, GROUP]
+            backlog += running_volume(table, survival, group, other, made)
         arrives(state.noted, state.queues, slot, state.clock[1], backlog)
     waits(state.queues, slot, slot)
     counts[WAITING_VOLUME] += own

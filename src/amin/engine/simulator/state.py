@@ -68,8 +68,8 @@ RECOMPUTE, RESTART, SWAP = range(3)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
-# of its pages; the group that its length is learned with.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, GROUP = range(8)
+# of its pages; the group that its length is learned with; whether max_tokens cuts it.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, GROUP, IS_CUT = range(9)
 
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
@@ -178,7 +178,7 @@ def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits
     counts[NUM_FREE_LANES] = at_most
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, GROUP + 1), np.int64),
+        facts=np.zeros((num_requests, IS_CUT + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),

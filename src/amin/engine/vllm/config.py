@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from amin.engine.settings import check_tail_promise
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE, get_policy
 from amin.predictor.catalog import check_predictor_spec
@@ -30,6 +31,8 @@ class AminConfig:
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
                        one token (1); with 16, the block of a paged cache, a tenth of the work is
                        recomputed (docs/design.md has the sweep)
+    tail_promise       None (off), or: nobody is passed by more than so many times the work that the
+                       worst-off request present found on arrival (`amin.engine.promise`)
     seed               breaks ties in the preemption order
     """
 
@@ -37,6 +40,7 @@ class AminConfig:
     predictor: str = "constant:1"
     client_hints: bool = False
     forecast_floor: int = 16
+    tail_promise: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +55,7 @@ class AminConfig:
         floor = self.forecast_floor
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
+        check_tail_promise(self.tail_promise)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ConfigError(f"seed: got {self.seed!r}, allowed: an integer")
 

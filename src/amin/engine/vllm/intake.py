@@ -14,14 +14,16 @@ from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, parse_hints
 from amin.predictor.catalog import get_predictor
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
+from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
 
 
 class Intake:
     """Estimates on arrival, outcomes at the end.
 
-    `num_bad_hints` counts requests whose hints were malformed and therefore ignored; over HTTP
-    `HintMiddleware` refuses these before they get here.
+    `lengths` learns what remains of a reply, whatever predicts bounds. `num_bad_hints` counts
+    requests whose hints were malformed and therefore ignored; over HTTP `HintMiddleware` refuses
+    these before they get here.
     """
 
     def __init__(self, config: AminConfig) -> None:
@@ -32,6 +34,7 @@ class Intake:
                 "every request gets the default (set client_hints, or --client-hints)",
                 config.predictor,
             )
+        self.lengths = LearnedLengths()
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints
@@ -66,7 +69,9 @@ class Intake:
         """Let the predictor learn from a request that finished or was aborted."""
         known = self._known.pop(request.request_id, None)
         if known is not None:
-            self.predictor.learn(known[0], request.num_output_tokens, seam.was_cut(request))
+            outcome = request.num_output_tokens, seam.was_cut(request)
+            self.lengths.learn(known[0], *outcome)
+            self.predictor.learn(known[0], *outcome)
 
     def known_estimate(self, request_id: str) -> LengthEstimate | None:
         """What was estimated for a request that has not ended, for those who keep records."""

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from amin.engine.expectation import expect
 from amin.engine.rows import (
     ADMISSION,
+    ARRIVAL_INDEX,
     BOUND,
     LOWER,
     MAX_TOKENS,
@@ -24,26 +26,35 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
     bounded,
-    expect_the_middle,
 )
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
 from amin.policy.interface import Policy
+from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
 
 
 class Ledger:
     """The rows of all requests that an engine knows, waiting or running.
 
-    `capacity_tokens` is the longest sequence that the cache can hold at all. Beside the table, by
-    slot: `ties` breaks equal preemption keys, `shared` counts the blocks of the request's prefix
-    that another request counts.
+    `capacity_tokens` is the longest sequence that the cache can hold at all; `lengths` says what is
+    expected to remain. Beside the table, by slot: `ties` breaks equal
+    preemption keys, `shared` counts the blocks of the request's prefix that another request counts,
+    `groups` says whom its length is learned with.
     """
 
-    def __init__(self, policy: Policy, capacity_tokens: int, seed: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        capacity_tokens: int,
+        seed: int,
+        lengths: LearnedLengths,
+    ) -> None:
         self._policy = policy
         self._capacity_tokens = capacity_tokens
         self._random = random.Random(seed)
+        self._lengths = lengths
+        self.survival = lengths.survival
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         self._num_arrivals = 0
@@ -51,8 +62,10 @@ class Ledger:
         self.table: Table = np.zeros((256, len(RequestView._fields)), np.int64)
         # Compile now, not in the first step under load.
         self.running([], [])
+        expect(self.table, self.survival, 0, 0)
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
         self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+        self.groups: npt.NDArray[np.int64] = np.zeros(256, np.int64)
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._slots
@@ -83,7 +96,8 @@ class Ledger:
         self._num_arrivals += 1
         bound = self._bounded(self._policy.initial_bound(view), view)
         self.table[slot] = view._replace(bound=bound)
-        expect_the_middle.py_func(self.table, slot)
+        self.groups[slot] = self._lengths.group(request)
+        self._expect(slot)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -95,7 +109,7 @@ class Ledger:
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
         view = self.view(request_id)
         row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
-        expect_the_middle.py_func(self.table, self._slots[request_id])
+        self._expect(self._slots[request_id])
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 
@@ -120,7 +134,11 @@ class Ledger:
         row[NUM_OUTPUT] = num_output_tokens
         row[NUM_COMPUTED] = 0
         row[ADMISSION] = -1
-        expect_the_middle.py_func(self.table, slot)
+        self._expect(slot)
+
+    def arrival_index(self, slot: int) -> int:
+        """The request's place in the order of arrival."""
+        return int(self.table[slot, ARRIVAL_INDEX])
 
     def preempted(self, request_id: str, num_output_tokens: int) -> None:
         """The request is about to lose its memory: let the policy learn from what it made."""
@@ -140,6 +158,9 @@ class Ledger:
         self._num_admissions = _update_running(self.table, array, computed, self._num_admissions)
         return array
 
+    def _expect(self, slot: int) -> None:
+        expect(self.table, self.survival, self.groups[slot], slot)
+
     def _learn(self, request_id: str) -> None:
         view = self.view(request_id)
         self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
@@ -157,6 +178,7 @@ class Ledger:
                 self.table = np.vstack([self.table, np.zeros_like(self.table)])
                 self.ties = np.concatenate([self.ties, np.zeros_like(self.ties)])
                 self.shared = np.concatenate([self.shared, np.zeros_like(self.shared)])
+                self.groups = np.concatenate([self.groups, np.zeros_like(self.groups)])
             return used
         return self._free.pop()
 

@@ -21,13 +21,19 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
 
     key          request -> (policy key, arrival index), asked when the request enters
     is_admissible  request -> whether it may be admitted now, asked of the head by ``bool(queue)``
+    overdue      () -> who goes next whatever its key, or None
+    leaves       request -> None, told of each that waits no longer
     """
 
     def __init__(
         self,
         key: Callable[[Request], tuple[int, int]],
         is_admissible: Callable[[Request], bool],
+        overdue: Callable[[], Request | None] = lambda: None,
+        leaves: Callable[[Request], None] = lambda request: None,
     ) -> None:
+        self._overdue = overdue
+        self._leaves = leaves
         self._key = key
         self._is_admissible = is_admissible
         self._heap: list[Entry] = []
@@ -42,12 +48,16 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
     def pop_request(self) -> Request:
         """Remove and return the head; raises IndexError if nothing waits."""
         request = self.peek_request()
-        heapq.heappop(self._heap)
+        # Its entry in the heap is dropped when it surfaces.
         del self._live[request.request_id]
+        self._leaves(request)
         return request
 
     def peek_request(self) -> Request:
         """The head; raises IndexError if nothing waits."""
+        late = self._overdue() if self._live else None
+        if late is not None:
+            return late
         heap = self._heap
         while heap:
             entry = heap[0]
@@ -72,7 +82,8 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
 
     def remove_request(self, request: Request) -> None:
         """Remove one that waits; nothing happens if it does not."""
-        self._live.pop(request.request_id, None)
+        if self._live.pop(request.request_id, None) is not None:
+            self._leaves(request)
         # Aborts must not make the heap grow without bound; rebuilding at half waste is O(1) each.
         if len(self._heap) > 2 * len(self._live) + 64:
             self._heap = list(self._live.values())

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from amin import __version__
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.guard import TailGuard
 from amin.engine.vllm.intake import Intake
 from amin.engine.vllm.ledger import Ledger
 from amin.engine.vllm.memory import Memory
@@ -42,11 +45,20 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self.amin_policy = get_policy(config.policy)
         self.amin_intake = Intake(config)
         cache = seam.CacheShape.of(self)
-        self._ledger = Ledger(self.amin_policy, cache.capacity_tokens, config.seed)
+        lengths = self.amin_intake.lengths
+        self._ledger = Ledger(self.amin_policy, cache.capacity_tokens, config.seed, lengths)
         self._memory = Memory(self, cache, self._ledger, self.amin_policy, config.forecast_floor)
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
-        self.waiting = PolicyQueue(self._queue_key, self._is_admissible)
+        self._lengths = lengths
+        self._cache = cache
+        self._guard = None
+        if config.tail_promise is not None:
+            capacity = cache.num_blocks * cache.block_size
+            self._guard = TailGuard(self._ledger, config.tail_promise, capacity)
+        self.waiting = PolicyQueue(
+            self._queue_key, self._is_admissible, self._overdue, self._note_leaving
+        )
         seam.logger.info(
             "amin %s: policy %s, predictor %s, client hints %s",
             __version__,
@@ -60,6 +72,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         if request.request_id not in self._ledger:
             facts, estimate = self.amin_intake.arrived(self, request)
             request.amin_slot = self._ledger.open(facts, estimate)
+            request.amin_held = 0
+            if self._guard:
+                self._guard.arrived(request, self.running)
         super().add_request(request)
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,7 +88,19 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             leaving = set(victims)
             staying = [r for i, r in enumerate(self.running) if i not in leaving]
             self.running[:] = staying + [self.running[i] for i in reversed(victims)]
-        return super().schedule(*args, **kwargs)
+        output = super().schedule(*args, **kwargs)
+        if self._guard and output.total_num_scheduled_tokens:
+            self._guard.worked(seam.num_blocks_in_use(self) * self._cache.block_size)
+        return output
+
+    def update_from_output(self, *args: Any, **kwargs: Any) -> Any:
+        """vLLM's own; and now and then, learn from all replies so far."""
+        outputs = super().update_from_output(*args, **kwargs)
+        if self._lengths.is_due:
+            slots = [request.amin_slot for request in self.running]
+            made = [request.num_output_tokens for request in self.running]
+            self._lengths.refresh(self._ledger.groups[slots], np.array(made, np.int64))
+        return outputs
 
     def _preempt_request(self, request: seam.Request, *args: Any, **kwargs: Any) -> None:
         self._ledger.preempted(request.request_id, request.num_output_tokens)
@@ -81,6 +108,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def _free_request(self, request: seam.Request, *args: Any, **kwargs: Any) -> Any:
         self.amin_intake.ended(request)
+        if self._guard:
+            self._guard.ended(request)
         self._ledger.close(request.request_id)
         return super()._free_request(request, *args, **kwargs)
 
@@ -100,6 +129,25 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def _note_waiting(self, request: seam.Request) -> None:
         request.amin_num_tokens = request.num_tokens
         self._ledger.waits(request.amin_slot, request.num_prompt_tokens, request.num_output_tokens)
+        self._hold(request, request.num_output_tokens)
+        if self._guard:
+            self._guard.waits(request)
+
+    def _note_leaving(self, request: seam.Request) -> None:
+        self._hold(request, 0)
+        if self._guard:
+            self._guard.leaves(request)
+
+    def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
+        """A reply that waits with some of it made counts among those that are longer."""
+        if num_output_tokens != request.amin_held:
+            group = int(self._ledger.groups[request.amin_slot])
+            self._lengths.hold(group, request.amin_held, -1.0)
+            self._lengths.hold(group, num_output_tokens, 1.0)
+            request.amin_held = num_output_tokens
+
+    def _overdue(self) -> seam.Request | None:
+        return self._guard.overdue() if self._guard else None
 
 
 class AminAsyncScheduler(AminScheduler, seam.AsyncScheduler):  # type: ignore[misc]

@@ -84,7 +84,7 @@ def test_a_promise_of_nothing_is_first_come_first_served() -> None:
     """Everybody is overdue at once: the order of the first starts is that of the arrivals."""
     trace = generate("lmsys-like", 300, seed=2)
     trace = replace(trace, arrival_time=np.sort(np.random.default_rng(0).random(300) * 300))
-    engine = SimulatedEngine(CONFIG, "amin-dynamic", predictor="online", tail_promise=0)
+    engine = SimulatedEngine(CONFIG, "amin-dynamic", tail_promise=0)
     started = engine.simulate(trace).columns().first_scheduled_time
     assert (np.diff(started[~np.isnan(started)]) >= 0).all()
 
@@ -93,7 +93,7 @@ def test_a_large_promise_is_none() -> None:
     """Nobody is ever overdue: the run is that without a promise."""
     trace = generate("lmsys-like", 300, seed=2)
     times = [
-        SimulatedEngine(CONFIG, "expected-volume", predictor="online", tail_promise=promise)
+        SimulatedEngine(CONFIG, "expected-volume", tail_promise=promise)
         .simulate(trace)
         .columns()
         .finish_time
@@ -110,7 +110,7 @@ def test_the_promise_cuts_the_tail_and_keeps_most_of_the_mean() -> None:
     config = SimulatorConfig(511, 16)
 
     def latency(policy: str, promise: float | None) -> np.ndarray:
-        engine = SimulatedEngine(config, policy, predictor="online", tail_promise=promise)
+        engine = SimulatedEngine(config, policy, tail_promise=promise)
         columns = engine.simulate(trace).columns()
         return columns.finish_time - columns.arrival_time
 

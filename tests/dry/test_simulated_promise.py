@@ -1,0 +1,78 @@
+"""With lengths that are learned and a tail promise the simulator decides exactly as vLLM, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from tests.dry.simulated import assert_equal, dry_run, simulated_run
+
+from amin.engine.step_time import StepTime
+from amin.policy.catalog import SERVABLE
+from amin.request import LengthEstimate, Request
+from amin.workload.interface import Job
+from amin.workload.lmsys_like import embedded_replies, lmsys_like
+
+pytestmark = pytest.mark.dry
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "off": {},
+    "promise": {"tail_promise": 0.5},
+    "chunks": {"tail_promise": 0.5, "max_num_batched_tokens": 24, "max_num_seqs": 9},
+    "prefix cache": {"tail_promise": 0.5, "enable_prefix_caching": True},
+    "fcfs": {"tail_promise": 0},
+}
+requests = st.tuples(
+    st.integers(1, 60),  # prompt
+    st.integers(1, 75),  # output
+    st.floats(0, 60, width=16),  # arrival
+    st.sampled_from([None, "a", "b"]),  # class
+    st.none() | st.integers(1, 60),  # lower
+)
+
+
+def _jobs(rows: list[tuple[int, int, float, str | None, int | None]]) -> list[Job]:
+    jobs = []
+    for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
+        prompt, output, at, name, lower = row
+        hint = None if lower is None else LengthEstimate(lower, 60)
+        jobs.append(Job(Request(f"r{i}", prompt, 70, at, predicted_class=name, hint=hint), output))
+    return jobs
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("policy", SERVABLE)
+def test_decides_as_vllm_with_a_promise(policy: str, shape: dict[str, Any]) -> None:
+    """Every time, preemption and recomputed token is the same; long enough to learn from."""
+    whole = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 64, "max_num_batched_tokens": 2048}
+    whole |= {"forecast_floor": 1} | shape
+    step_time = StepTime(1.0, 0.01)
+
+    @settings(max_examples=8, deadline=None, phases=[Phase.generate])
+    @given(st.lists(requests, min_size=30, max_size=90))
+    def check(rows: list[tuple[int, int, float, str | None, int | None]]) -> None:
+        jobs = _jobs(rows)
+        assert_equal(
+            dry_run(policy, whole, step_time, jobs), simulated_run(policy, whole, step_time, jobs)
+        )
+
+    check()
+
+
+@pytest.mark.parametrize("has_classes", [True, False])
+def test_decides_as_vllm_under_load(has_classes: bool) -> None:
+    """The same over 800 LMSYS-like requests far above capacity, with the promise at work."""
+    trace = lmsys_like(
+        embedded_replies(3000, seed=3), num_requests=800, requests_per_second=9, seed=3
+    )
+    if not has_classes:
+        trace = replace(trace, predicted_class=np.empty(0, np.object_))
+    shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "forecast_floor": 16}
+    shape |= {"tail_promise": 0.9}
+    real = dry_run("expected-volume", shape, StepTime(), list(trace))
+    assert sum(record.num_preemptions for record in real.records) > 20
+    assert_equal(real, simulated_run("expected-volume", shape, StepTime(), list(trace)))
