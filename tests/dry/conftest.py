@@ -17,6 +17,7 @@ from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.errors import UnsupportedEngineError
 from amin.predictor.interface import Predictor
+from amin.predictor.survival import HELD
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 
@@ -150,6 +151,9 @@ class Stepper:
         assert len(scheduler.waiting) == 0
         assert len(scheduler._ledger) == 0
         assert not scheduler.amin_intake._known
+        if scheduler._guard:
+            assert scheduler._guard.is_empty
+        assert not scheduler._lengths.survival[HELD].any()
 
 
 @pytest.fixture(scope="session")

@@ -92,14 +92,19 @@ def test_nothing_leaks_whenever_clients_hang_up(
         ),
         st.lists(st.tuples(st.integers(0, 19), st.integers(0, 6)), max_size=15),
         st.booleans(),
+        st.sampled_from([None, 0.0, 0.5]),
     )
     def check(
-        arrivals: list[tuple[int, int, int]], aborts: list[tuple[int, int]], caching: bool
+        arrivals: list[tuple[int, int, int]],
+        aborts: list[tuple[int, int]],
+        caching: bool,
+        promise: float | None,
     ) -> None:
         run = stepper(
             policy,
             num_gpu_blocks=21,
             predictor="constant:4",
+            tail_promise=promise,
             async_scheduling=is_async,
             enable_prefix_caching=caching,
         )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from amin.predictor.survival import (
     ALL,
+    CUT,
     ENDS_PER_REFRESH,
     FINISHED,
     HELD,
@@ -53,7 +54,7 @@ class LearnedLengths:
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """Count a reply at its end, or as longer than what was made of it."""
-        what = HELD if is_censored else FINISHED
+        what = CUT if is_censored else FINISHED
         note(self.survival, what, self.group(request), num_output_tokens, 1.0)
         self._ends += 1
 

@@ -19,9 +19,10 @@ from amin.jit import cached_njit
 Floats3 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# What a `new_survival` has of each group and bin: replies that ended there; that were cut or wait
-# there; what remains, on average, for one that reached the bin's first position; its square.
-FINISHED, HELD, MEAN, SQUARE = range(4)
+# What a `new_survival` has of each group and bin: replies that ended there; that were cut there; of
+# which so much is made, now; what remains, on average, for one that reached the bin's first
+# position; its square.
+FINISHED, CUT, HELD, MEAN, SQUARE = range(5)
 
 ALL = 0
 """The group of all replies; the others count from 1."""
@@ -46,7 +47,7 @@ MEMORY = 20_000.0
 
 def new_survival(num_groups: int) -> Floats3:
     """Nothing seen yet; `num_groups` beside the whole."""
-    survival = np.zeros((4, num_groups + 1, NUM_BINS))
+    survival = np.zeros((5, num_groups + 1, NUM_BINS))
     refresh(survival, num_groups)
     return survival
 
@@ -71,7 +72,7 @@ def first_position(number: int) -> int:
 
 @cached_njit
 def note(survival: Floats3, what: int, group: int, num_tokens: int, weight: float) -> None:
-    """`weight` replies ended (`FINISHED`) after so many tokens, or have made so many (`HELD`)."""
+    """`weight` replies ended (`FINISHED`), were cut, or are `HELD` after so many tokens."""
     if num_tokens > 0:
         number = bin_of(num_tokens)
         survival[what, ALL, number] += weight
@@ -86,8 +87,9 @@ def refresh(survival: Floats3, num_groups: int) -> None:
         reached, of_all, after, after_square = 0.0, 0.0, PRIOR_MEAN, 2 * PRIOR_MEAN**2
         for number in range(NUM_BINS - 1, 0, -1):
             width = float(first_position(number + 1) - first_position(number))
-            reached += survival[FINISHED, group, number] + survival[HELD, group, number]
-            of_all += survival[FINISHED, ALL, number] + survival[HELD, ALL, number]
+            for what in (FINISHED, CUT, HELD):
+                reached += survival[what, group, number]
+                of_all += survival[what, ALL, number]
             prior = 1 - np.exp(-width / PRIOR_MEAN)
             share = (survival[FINISHED, ALL, number] + prior) / (of_all + 1.0)
             if group != ALL:
@@ -102,6 +104,7 @@ def refresh(survival: Floats3, num_groups: int) -> None:
     for group in range(num_groups + 1):
         for number in range(NUM_BINS):
             survival[FINISHED, group, number] *= 1 - ENDS_PER_REFRESH / MEMORY
+            survival[CUT, group, number] *= 1 - ENDS_PER_REFRESH / MEMORY
 
 
 @cached_njit

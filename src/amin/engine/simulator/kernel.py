@@ -58,7 +58,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.survival import ENDS_PER_REFRESH, FINISHED, HELD, note, refresh_with
+from amin.predictor.survival import CUT, ENDS_PER_REFRESH, FINISHED, note, refresh_with
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -213,7 +213,7 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     if limits.has_promise:
         state.queues[FATE, slot] = ABSENT
     if limits.learns:
-        what = HELD if state.facts[slot, IS_CUT] else FINISHED
+        what = CUT if state.facts[slot, IS_CUT] else FINISHED
         note(state.survival, what, state.facts[slot, GROUP], state.facts[slot, LENGTH], 1.0)
         counts[ENDS_SINCE_REFRESH] += 1
     free_lane(state, lane)

@@ -6,6 +6,7 @@ from amin.engine.expectation import running_volume, waiting_volume
 from amin.engine.promise import (
     FATE,
     RUNNING,
+    SIZES,
     arrives,
     forget,
     new_guard,
@@ -33,6 +34,11 @@ class TailGuard:
         self._work = 0.0
         # Compile now, not in the first step under load.
         overdue(self._noted, self._queues, 0.0, promise)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is in the books."""
+        return not self._waiting and not self._waiting_volume and not self._queues[SIZES, :2].any()
 
     def arrived(self, request: seam.Request, running: list[seam.Request]) -> None:
         """A new request, before it waits: note what it finds."""
