@@ -155,6 +155,25 @@ def test_aborts_do_not_pile_up(num_waiting: int) -> None:
     assert len(queue) == num_waiting
 
 
+def test_those_who_are_overdue_do_not_pile_up() -> None:
+    """Ten thousand long ones that go before a short one leave no heap of ten thousand behind."""
+    late: list[Waiting] = []
+    queue = PolicyQueue(
+        lambda request: (request.key, request.arrival),
+        lambda request: True,
+        lambda: late[0] if late else None,
+        lambda request: late.clear(),
+    )
+    queue.add_request(Waiting("short", 0, 0))
+    for i in range(10_000):
+        request = Waiting(f"r{i}", 5, 1 + i)
+        queue.add_request(request)
+        late.append(request)
+        assert queue.pop_request() is request
+        assert len(queue._heap) <= 2 * 1 + 66
+    assert queue.pop_request().request_id == "short"
+
+
 def test_coming_back_behind_a_stale_entry() -> None:
     """Aborted and entered again with a later place: the old place does not count."""
     queue = make_queue()

@@ -48,9 +48,7 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
     def pop_request(self) -> Request:
         """Remove and return the head; raises IndexError if nothing waits."""
         request = self.peek_request()
-        # Its entry in the heap is dropped when it surfaces.
-        del self._live[request.request_id]
-        self._leaves(request)
+        self._drop(request)
         return request
 
     def peek_request(self) -> Request:
@@ -82,17 +80,22 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
 
     def remove_request(self, request: Request) -> None:
         """Remove one that waits; nothing happens if it does not."""
-        if self._live.pop(request.request_id, None) is not None:
-            self._leaves(request)
-        # Aborts must not make the heap grow without bound; rebuilding at half waste is O(1) each.
-        if len(self._heap) > 2 * len(self._live) + 64:
-            self._heap = list(self._live.values())
-            heapq.heapify(self._heap)
+        if request.request_id in self._live:
+            self._drop(request)
 
     def remove_requests(self, requests: Iterable[Request]) -> None:
         """`remove_request` for each."""
         for request in requests:
             self.remove_request(request)
+
+    def _drop(self, request: Request) -> None:
+        del self._live[request.request_id]
+        self._leaves(request)
+        # Aborts and those who are overdue must not make the heap grow without bound; rebuilding at
+        # half waste is O(1) each.
+        if len(self._heap) > 2 * len(self._live) + 64:
+            self._heap = list(self._live.values())
+            heapq.heapify(self._heap)
 
     def __bool__(self) -> bool:
         """Whether the head may be admitted now (not whether anything waits: see ``len``)."""
