@@ -16,10 +16,8 @@ from amin.engine.rows import (
     UPPER,
 )
 from amin.jit import cached_njit
+from amin.policy.volume import HALF_A_BLOCK
 from amin.predictor.survival import TOLD, Floats3, remaining
-
-HALF_A_BLOCK = 8
-"""A request holds half a block more than its tokens, on average."""
 
 
 @cached_njit

@@ -21,10 +21,10 @@ from amin.jit import cached_njit
 
 Floats = npt.NDArray[np.float64]
 
-# What `Guard.noted` has of each request: the work done and the backlog when it arrived.
+# What `noted` has of each request: the work done and the backlog when it arrived.
 WORK, BACKLOG = range(2)
 
-# Rows of `Guard.queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
+# Rows of `queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
 # becomes of each slot; whether it is in the first heap; and the sizes of both.
 OLDEST, LARGEST, FATE, IS_QUEUED, SIZES = 0, 3, 6, 7, 8
 ABSENT, WAITING, RUNNING = range(3)

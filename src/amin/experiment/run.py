@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from amin.engine.simulator import Simulation
-from amin.engine.simulator.engine import Progress
+from amin.engine.simulator.simulation import Progress
 from amin.experiment.load import rho
 from amin.experiment.setting import Setting
 from amin.metrics.summary import Summary, summary_of

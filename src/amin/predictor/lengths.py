@@ -7,9 +7,6 @@ whichever predictor gives the bounds.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from amin.predictor.survival import (
     ALL,
     CUT,
@@ -17,16 +14,36 @@ from amin.predictor.survival import (
     FINISHED,
     HELD,
     TOLD,
+    Ints,
     new_survival,
     note,
     refresh_with,
 )
 from amin.request import Request
 
-Ints = npt.NDArray[np.int64]
-
 MAX_GROUPS = 63
 """Classes beyond these are learned with all others."""
+
+
+class Groups:
+    """Numbers for the groups that lengths are learned by: a class's own, or that of all."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def of(self, name: str | None, is_told: bool) -> int:
+        """The group of a request of this class; `is_told` says that there is an interval.
+
+        `TOLD` where there is no class and an interval, which is then believed.
+        """
+        if name is None:
+            return TOLD if is_told else ALL
+        if name not in self._numbers and len(self._numbers) < MAX_GROUPS:
+            self._numbers[name] = len(self._numbers) + 1
+        return self._numbers.get(name, ALL)
 
 
 class LearnedLengths:
@@ -37,20 +54,12 @@ class LearnedLengths:
 
     def __init__(self) -> None:
         self.survival = new_survival(MAX_GROUPS)
-        self._groups: dict[str, int] = {}
+        self._groups = Groups()
         self._ends = 0
 
     def group(self, request: Request) -> int:
-        """Whose replies this one's length is learned with: its class's, or all.
-
-        `TOLD` where there is no class and an interval, which is then believed.
-        """
-        name = request.predicted_class
-        if name is None:
-            return ALL if request.hint is None else TOLD
-        if name not in self._groups and len(self._groups) < MAX_GROUPS:
-            self._groups[name] = len(self._groups) + 1
-        return self._groups.get(name, ALL)
+        """Whose replies this one's length is learned with; see `Groups`."""
+        return self._groups.of(request.predicted_class, request.hint is not None)
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """Count a reply at its end, or as longer than what was made of it."""

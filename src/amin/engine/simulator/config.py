@@ -116,8 +116,15 @@ class SimulatorConfig:
             time.points_array,
         )
 
-    def limits(self, policy: Policy, rules_of: int, max_steps_without_end: int) -> Limits:
-        """The shape as the kernel takes it, with what it must know of the policy."""
+    def limits(
+        self, policy: Policy, rules_of: int, promise: float | None, max_steps_without_end: int
+    ) -> Limits:
+        """The shape as the kernel takes it, with what it must know of the policy.
+
+        `promise` is that of `amin.engine.promise`; vLLM's own schedulers make none.
+        """
+        is_ours = rules_of == POLICY
+        has_promise = is_ours and promise is not None
         return Limits(
             num_blocks=self.num_blocks,
             block_size=self.block_size,
@@ -130,13 +137,13 @@ class SimulatorConfig:
             lookahead=self.lookahead,
             forecast_floor=self.forecast_floor,
             rules_of=rules_of,
-            has_forecast=int(policy.has_forecast and rules_of == POLICY),
+            has_forecast=int(policy.has_forecast and is_ours),
             leaves_at_bound=int(policy.leaves_at_bound),
             eviction=EVICTIONS[self.eviction],
             is_unit_time=int(self.is_unit_time),
             has_prefix_cache=int(self.enable_prefix_caching),
-            learns=0,
-            has_promise=0,
-            promise=math.inf,
+            learns=int(is_ours and not policy.is_clairvoyant),
+            has_promise=int(has_promise),
+            promise=float(promise) if promise is not None else math.inf,
             max_steps_without_end=max_steps_without_end,
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from amin.engine.rows import (
     BOUND,
     LOWER,
     MAX_TOKENS,
-    NUM_PREEMPTIONS,
     NUM_PROMPT,
     PRIORITY,
     PRIORITY_LIMIT,
@@ -24,26 +22,18 @@ from amin.engine.rows import (
 )
 from amin.engine.settings import check_tail_promise
 from amin.engine.simulator.config import SimulatorConfig
-from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
+from amin.engine.simulator.kernel import run_steps
 from amin.engine.simulator.pages import number_pages
 from amin.engine.simulator.prefix_cache import SAME_AS
+from amin.engine.simulator.simulation import Progress, Simulation
 from amin.engine.simulator.state import (
     ARRIVAL,
-    FINISH,
-    FIRST_SCHEDULED,
-    FIRST_TOKEN,
     GROUP,
     IS_CUT,
     LENGTH,
-    LOST,
-    NUM_ENDED,
-    NUM_SAMPLES,
-    NUM_STEPS,
     PAGES,
-    PEAK_KV_TOKENS,
     POLICY,
     RANK,
-    RECOMPUTED,
     TIE,
     VLLM_FCFS,
     VLLM_PRIORITY,
@@ -52,128 +42,21 @@ from amin.engine.simulator.state import (
     new_state,
 )
 from amin.engine.stock import STOCK
-from amin.errors import ConfigError, PolicyError, UnknownNameError
-from amin.metrics.columns import Array, Columns
+from amin.errors import ConfigError, UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
 from amin.policy.compiled import compile_rules
 from amin.policy.conformance import try_rules
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
 from amin.predictor.interface import Predictor
-from amin.predictor.lengths import MAX_GROUPS
-from amin.predictor.survival import ALL, TOLD
-from amin.record import RequestRecord, RunResult, StepSample
+from amin.predictor.lengths import Groups
+from amin.predictor.survival import TOLD
+from amin.record import RunResult
 from amin.workload.interface import Job, check_workload
 from amin.workload.trace import Trace
 
-STEPS_PER_SLICE = 100_000
-"""Steps between two looks at what the user wants: some tenths of a second."""
-
 PATIENCE = 1000
 """Nobody ends for so many steps per token of the longest request: nobody ever will."""
-
-Progress = Callable[[int], None]
-"""Called now and then with the number of requests that have ended."""
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order."""
-
-    engine: SimulatedEngine
-    trace: Trace
-    accepted: Ints
-    limits: Limits
-    state: State
-
-    def advance(self, num_steps: int) -> bool:
-        """Go on for `num_steps` steps at most; returns whether all is done by then.
-
-        Raises `PolicyError` where that never comes.
-        """
-        rules, cost = self.engine.rules, self.engine.config.cost
-        status = run_steps(self.state, self.limits, rules, cost, num_steps)
-        if status == LIVELOCK:
-            raise PolicyError(
-                f"policy {self.engine.name!r} with eviction {self.engine.config.eviction!r}: "
-                f"livelock, no request ended in {self.limits.max_steps_without_end:,} steps; "
-                "allowed: a preemption_order that spares those who are nearest to their end"
-            )
-        return bool(status == ENDED)
-
-    def finish(self, progress: Progress | None = None) -> None:
-        """Go on to the end, which may be at once; raises `PolicyError` where that never comes."""
-        is_done = not len(self.accepted)
-        while not is_done:
-            is_done = self.advance(STEPS_PER_SLICE)
-            if progress is not None:
-                progress(self.num_ended)
-
-    @property
-    def num_ended(self) -> int:
-        """Requests that have ended so far."""
-        return int(self.state.counts[NUM_ENDED])
-
-    @property
-    def peak_kv_tokens(self) -> int:
-        """The most tokens of KV in memory at the end of a step."""
-        return int(self.state.counts[PEAK_KV_TOKENS])
-
-    @property
-    def num_steps(self) -> int:
-        """Steps that were scheduled, empty ones among them."""
-        return int(self.state.counts[NUM_STEPS])
-
-    def columns(self) -> Columns:
-        """What happened to each request of the trace, for the metrics."""
-        s, table = self.state, self.state.table
-        status = np.full(len(self.trace), "rejected", np.object_)
-        status[self.accepted] = "finished"
-        return Columns(
-            arrival_time=self.trace.arrival_time,
-            first_scheduled_time=self._whole(s.times[:, FIRST_SCHEDULED], np.nan),
-            first_token_time=self._whole(s.times[:, FIRST_TOKEN], np.nan),
-            finish_time=self._whole(s.times[:, FINISH], np.nan),
-            num_output_tokens=self._whole(s.facts[:, LENGTH]),
-            num_preemptions=self._whole(table[:, NUM_PREEMPTIONS]),
-            num_lost_tokens=self._whole(s.facts[:, LOST]),
-            num_recomputed_tokens=self._whole(s.facts[:, RECOMPUTED]),
-            lower=self._whole(table[:, LOWER]),
-            upper=self._whole(table[:, UPPER]),
-            status=status,
-        )
-
-    def result(self) -> RunResult:
-        """The run as every engine returns it, its records in the order of the trace."""
-        config, samples = self.engine.config, self.state.samples[: self.state.counts[NUM_SAMPLES]]
-        done = self.columns()
-        columns = {field.name: getattr(done, field.name) for field in fields(Columns)}
-        columns["num_prompt_tokens"] = self.trace.num_prompt_tokens
-        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-        return RunResult(
-            policy=self.engine.name,
-            engine="simulator",
-            seed=self.engine.seed,
-            num_blocks=config.num_blocks,
-            block_size=config.block_size,
-            records=[
-                RequestRecord(
-                    request_id=self.trace.id_of(i), **dict(zip(columns, row, strict=True))
-                )
-                for i, row in enumerate(rows)
-            ],
-            samples=[
-                StepSample(time, int(used), int(running), int(waiting))
-                for time, used, running, waiting in samples.tolist()
-            ],
-            num_steps=self.num_steps,
-        )
-
-    def _whole(self, values: Array, otherwise: float = 0) -> Array:
-        """A column of those that ran, as one of the whole trace."""
-        column = np.full(len(self.trace), otherwise, values.dtype)
-        column[self.accepted] = values
-        return column
 
 
 def find_policy(policy: str | Policy) -> tuple[Policy, int]:
@@ -258,26 +141,19 @@ class SimulatedEngine:
         return Simulation(self, trace, accepted, limits, now)
 
     def _limits(self, max_steps_without_end: int) -> Limits:
-        limits = self.config.limits(self._policy, self._rules_of, max_steps_without_end)
-        if self._rules_of != POLICY:
-            return limits
-        return limits._replace(
-            learns=int(not self._policy.is_clairvoyant),
-            has_promise=int(self._promise is not None),
-            promise=math.inf if self._promise is None else float(self._promise),
+        return self.config.limits(
+            self._policy, self._rules_of, self._promise, max_steps_without_end
         )
 
     def _groups(self, trace: Trace, accepted: Ints) -> tuple[Ints, int]:
-        """(whom each request's length is learned with, number of groups): see `LearnedLengths`."""
+        """(whom each request's length is learned with, number of groups)."""
         if self._policy.is_clairvoyant:
             return np.full(len(accepted), TOLD), 0
-        classes = trace.predicted_class[accepted] if len(trace.predicted_class) else [None]
-        names = [*dict.fromkeys(name for name in classes if name is not None)][:MAX_GROUPS]
-        number = {name: i for i, name in enumerate(names, start=1)}
-        group = np.array([number.get(name, ALL) for name in classes], np.int64)
-        has_no_class = np.array([name is None for name in classes])
-        is_told = has_no_class & (trace.lower[accepted] > 0)
-        return np.where(is_told, TOLD, group), len(names)
+        groups = Groups()
+        names = trace.predicted_class[accepted] if len(trace.predicted_class) else repeat(None)
+        is_told = trace.lower[accepted] > 0
+        found = [groups.of(name, told) for name, told in zip(names, is_told, strict=False)]
+        return np.array(found, np.int64), len(groups)
 
     def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:

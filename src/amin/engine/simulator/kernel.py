@@ -75,7 +75,6 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
         tokens = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
         if tokens > 0:
             state.clock[0] += _seconds(state, limits, cost, tokens)
-            state.clock[1] += (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
             _end_step(state, limits)
         elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
@@ -167,6 +166,7 @@ def _end_step(state: State, limits: Limits) -> None:
     counts, lanes, running = state.counts, state.lanes, state.running
     kept, kv_tokens, num_computing = 0, 0, 0
     in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
+    state.clock[1] += in_use
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]

@@ -11,6 +11,8 @@ list of free blocks.
 
 from __future__ import annotations
 
+import numpy as np
+
 from amin.engine.projection import Ints
 from amin.jit import cached_njit, inlined_njit
 
@@ -21,6 +23,17 @@ SAME_AS, BLOCK, CACHED_IN = range(3)
 # What `State.pool` has of each block: requests that use it; the page that it holds in full, as
 # `SAME_AS` names it; its neighbours in the list of free blocks; another block with the same page.
 NUM_USERS, PAGE, BEFORE, AFTER, TWIN = range(5)
+
+
+def new_cache(num_pages: int, num_blocks: int) -> tuple[Ints, Ints]:
+    """(pages, pool) of an empty cache, whose blocks are handed out in order at first."""
+    pages = np.full((num_pages, CACHED_IN + 1), -1)
+    pool = np.full((num_blocks + 1, TWIN + 1), -1)
+    ring = np.arange(num_blocks + 1)
+    pool[:, NUM_USERS] = 0
+    pool[:, BEFORE], pool[:, AFTER] = np.roll(ring, 1), np.roll(ring, -1)
+    return pages, pool
+
 
 # `first` is the first page of the request that is meant.
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from amin.engine.projection import Ints
 from amin.engine.promise import new_guard
+from amin.engine.simulator.prefix_cache import new_cache
 from amin.policy.compiled import Table
 from amin.predictor.survival import Floats3, new_survival
 from amin.request import RequestView
@@ -168,6 +169,7 @@ class State(NamedTuple):
 
 def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits) -> State:
     """A state before anything happened; the facts of the requests are still to be filled in."""
+    pages, pool = new_cache(num_pages, limits.num_blocks if limits.has_prefix_cache else 0)
     noted, queues = new_guard(num_requests if limits.has_promise else 0)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
@@ -186,8 +188,8 @@ def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits
         running=np.zeros(at_most, np.int64),
         free_lanes=np.arange(at_most)[::-1].copy(),
         rows=np.ones((3, at_most + 1), np.int64),
-        pages=np.full((num_pages, 3), -1),
-        pool=_new_pool(limits.num_blocks if limits.has_prefix_cache else 0),
+        pages=pages,
+        pool=pool,
         noted=noted,
         queues=queues,
         survival=new_survival(num_groups),
@@ -195,12 +197,3 @@ def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits
         clock=np.zeros(2),
         counts=counts,
     )
-
-
-def _new_pool(num_blocks: int) -> Ints:
-    """Blocks that are all free, in order: a ring with the last row, which is both its ends."""
-    pool = np.full((num_blocks + 1, 5), -1)
-    ring = np.arange(num_blocks + 1)
-    pool[:, 0] = 0
-    pool[:, 2], pool[:, 3] = np.roll(ring, 1), np.roll(ring, -1)
-    return pool

@@ -109,7 +109,6 @@ class Ledger:
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
         view = self.view(request_id)
         row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
-        self._expect(self._slots[request_id])
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 

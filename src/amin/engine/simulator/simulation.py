@@ -1,0 +1,140 @@
+"""One run: it can be advanced, and says in columns or in records what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from amin.engine.projection import Ints
+from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
+from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
+from amin.engine.simulator.state import (
+    FINISH,
+    FIRST_SCHEDULED,
+    FIRST_TOKEN,
+    LENGTH,
+    LOST,
+    NUM_ENDED,
+    NUM_SAMPLES,
+    NUM_STEPS,
+    PEAK_KV_TOKENS,
+    RECOMPUTED,
+    Limits,
+    State,
+)
+from amin.errors import PolicyError
+from amin.metrics.columns import Array, Columns
+from amin.record import RequestRecord, RunResult, StepSample
+from amin.workload.trace import Trace
+
+if TYPE_CHECKING:
+    from amin.engine.simulator.engine import SimulatedEngine
+
+STEPS_PER_SLICE = 100_000
+"""Steps between two looks at what the user wants: some tenths of a second."""
+
+Progress = Callable[[int], None]
+"""Called now and then with the number of requests that have ended."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order."""
+
+    engine: SimulatedEngine
+    trace: Trace
+    accepted: Ints
+    limits: Limits
+    state: State
+
+    def advance(self, num_steps: int) -> bool:
+        """Go on for `num_steps` steps at most; returns whether all is done by then.
+
+        Raises `PolicyError` where that never comes.
+        """
+        rules, cost = self.engine.rules, self.engine.config.cost
+        status = run_steps(self.state, self.limits, rules, cost, num_steps)
+        if status == LIVELOCK:
+            raise PolicyError(
+                f"policy {self.engine.name!r} with eviction {self.engine.config.eviction!r}: "
+                f"livelock, no request ended in {self.limits.max_steps_without_end:,} steps; "
+                "allowed: a preemption_order that spares those who are nearest to their end"
+            )
+        return bool(status == ENDED)
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Go on to the end, which may be at once; raises `PolicyError` where that never comes."""
+        is_done = not len(self.accepted)
+        while not is_done:
+            is_done = self.advance(STEPS_PER_SLICE)
+            if progress is not None:
+                progress(self.num_ended)
+
+    @property
+    def num_ended(self) -> int:
+        """Requests that have ended so far."""
+        return int(self.state.counts[NUM_ENDED])
+
+    @property
+    def peak_kv_tokens(self) -> int:
+        """The most tokens of KV in memory at the end of a step."""
+        return int(self.state.counts[PEAK_KV_TOKENS])
+
+    @property
+    def num_steps(self) -> int:
+        """Steps that were scheduled, empty ones among them."""
+        return int(self.state.counts[NUM_STEPS])
+
+    def columns(self) -> Columns:
+        """What happened to each request of the trace, for the metrics."""
+        s, table = self.state, self.state.table
+        status = np.full(len(self.trace), "rejected", np.object_)
+        status[self.accepted] = "finished"
+        return Columns(
+            arrival_time=self.trace.arrival_time,
+            first_scheduled_time=self._whole(s.times[:, FIRST_SCHEDULED], np.nan),
+            first_token_time=self._whole(s.times[:, FIRST_TOKEN], np.nan),
+            finish_time=self._whole(s.times[:, FINISH], np.nan),
+            num_output_tokens=self._whole(s.facts[:, LENGTH]),
+            num_preemptions=self._whole(table[:, NUM_PREEMPTIONS]),
+            num_lost_tokens=self._whole(s.facts[:, LOST]),
+            num_recomputed_tokens=self._whole(s.facts[:, RECOMPUTED]),
+            lower=self._whole(table[:, LOWER]),
+            upper=self._whole(table[:, UPPER]),
+            status=status,
+        )
+
+    def result(self) -> RunResult:
+        """The run as every engine returns it, its records in the order of the trace."""
+        config, samples = self.engine.config, self.state.samples[: self.state.counts[NUM_SAMPLES]]
+        done = self.columns()
+        columns = {field.name: getattr(done, field.name) for field in fields(Columns)}
+        columns["num_prompt_tokens"] = self.trace.num_prompt_tokens
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        return RunResult(
+            policy=self.engine.name,
+            engine="simulator",
+            seed=self.engine.seed,
+            num_blocks=config.num_blocks,
+            block_size=config.block_size,
+            records=[
+                RequestRecord(
+                    request_id=self.trace.id_of(i), **dict(zip(columns, row, strict=True))
+                )
+                for i, row in enumerate(rows)
+            ],
+            samples=[
+                StepSample(time, int(used), int(running), int(waiting))
+                for time, used, running, waiting in samples.tolist()
+            ],
+            num_steps=self.num_steps,
+        )
+
+    def _whole(self, values: Array, otherwise: float = 0) -> Array:
+        """A column of those that ran, as one of the whole trace."""
+        column = np.full(len(self.trace), otherwise, values.dtype)
+        column[self.accepted] = values
+        return column
