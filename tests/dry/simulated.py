@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -12,6 +15,16 @@ from amin.engine.vllm import dry
 from amin.engine.vllm.config import AminConfig
 from amin.record import RunResult
 from amin.workload.interface import Job
+
+REQUEST = (
+    st.integers(1, 60),  # prompt
+    st.integers(1, 60),  # output
+    st.floats(0, 60, width=16),  # arrival
+    st.integers(0, 2),  # priority
+    st.integers(1, 60),  # one end of what is predicted
+    st.integers(1, 60),  # the other
+)
+"""What a random request is drawn from."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tight": {},
@@ -24,7 +37,39 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
+SMALL: dict[str, Any] = {
+    "num_blocks": 40,
+    "block_size": 4,
+    "max_num_seqs": 64,
+    "max_num_batched_tokens": 2048,
+    "forecast_floor": 1,
+}
+"""What random workloads run on, where a shape says nothing else."""
+
+
+def check_on_random_workloads(
+    policy: str, shape: dict[str, Any], workloads: st.SearchStrategy[list[Job]], number: int
+) -> None:
+    """Both decide alike on so many workloads; a step takes 1 s and .01 s per token."""
+
+    @settings(max_examples=number, deadline=None, phases=[Phase.generate])
+    @given(workloads)
+    def check(jobs: list[Job]) -> None:
+        assert_decided_alike(policy, SMALL | shape, StepTime(1.0, 0.01), jobs)
+
+    check()
+
+
+def assert_decided_alike(
+    policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]
+) -> RunResult:
+    """Every record of vLLM's run, which is returned, is that of the simulator's."""
+    real = _dry_run(policy, shape, step_time, jobs)
+    _assert_equal(real, _simulated_run(policy, shape, step_time, jobs))
+    return real
+
+
+def _dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
     """Serve `jobs` with vLLM's scheduler.
 
     `shape` has the names of `SimulatorConfig`, and tail_promise.
@@ -37,13 +82,11 @@ def dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[
     config = dry.DryConfig(**shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy).run(jobs)
-    settings = AminConfig(
-        policy, client_hints=True, forecast_floor=floor, tail_promise=promise, seed=3
-    )
-    return dry.DryEngine(config, settings).run(jobs)
+    ours = AminConfig(policy, client_hints=True, forecast_floor=floor, tail_promise=promise, seed=3)
+    return dry.DryEngine(config, ours).run(jobs)
 
 
-def simulated_run(
+def _simulated_run(
     policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]
 ) -> RunResult:
     """Serve `jobs` with the simulator."""
@@ -58,7 +101,7 @@ def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:
     return {r.request_id: asdict(r) | {"lower": 0, "upper": 0} for r in result.records}
 
 
-def assert_equal(real: RunResult, simulated: RunResult) -> None:
+def _assert_equal(real: RunResult, simulated: RunResult) -> None:
     """Every record of one is that of the other, but for the predictions."""
     expected, got = _decisions(real), _decisions(simulated)
     assert expected.keys() == got.keys()

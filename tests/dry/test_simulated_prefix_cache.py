@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.dry.simulated import SHAPES, assert_equal, dry_run, simulated_run
+from tests.dry.simulated import REQUEST, SHAPES, assert_decided_alike, check_on_random_workloads
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -24,12 +23,7 @@ MOONCAKE = Path(__file__).parents[3] / "shared/data/mooncake_conversation_trace.
 
 WITH_PREFIXES = SHAPES | {"odd-blocks": {"block_size": 6, "num_blocks": 27}}
 requests = st.tuples(
-    st.integers(1, 60),  # prompt
-    st.integers(1, 60),  # output
-    st.floats(0, 60, width=16),  # arrival
-    st.integers(0, 2),  # priority
-    st.integers(1, 60),  # lower
-    st.integers(1, 60),  # upper
+    *REQUEST,
     st.integers(0, 3),  # whose prompt it begins with; 0: its own
     st.integers(0, 8),  # how many blocks of it
 )
@@ -60,19 +54,8 @@ def _prompt(number: int, length: int, family: int, num_shared: int) -> Any:
 @pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])
 def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any]) -> None:
     """Every time, preemption and recomputed token is the same, on random shared prefixes."""
-    whole = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 64, "max_num_batched_tokens": 2048}
-    whole |= {"forecast_floor": 1, "enable_prefix_caching": True} | shape
-    step_time = StepTime(1.0, 0.01)
-
-    @settings(max_examples=15, deadline=None, phases=[Phase.generate])
-    @given(st.lists(requests, min_size=1, max_size=30))
-    def check(rows: list[tuple[int, int, float, int, int, int, int, int]]) -> None:
-        jobs = _jobs(rows)
-        assert_equal(
-            dry_run(policy, whole, step_time, jobs), simulated_run(policy, whole, step_time, jobs)
-        )
-
-    check()
+    workloads = st.lists(requests, min_size=1, max_size=30).map(_jobs)
+    check_on_random_workloads(policy, shape | {"enable_prefix_caching": True}, workloads, 15)
 
 
 @pytest.mark.shared_data
@@ -84,7 +67,5 @@ def test_decides_as_vllm_on_mooncakes_prefixes(policy: str) -> None:
     jobs = list(read_trace(MOONCAKE)[:300])
     shape: dict[str, Any] = {"num_blocks": 8000, "block_size": 16, "max_num_batched_tokens": 8192}
     shape |= {"forecast_floor": 16, "enable_prefix_caching": True, "max_model_len": 10**6}
-    step_time = StepTime(0.02, 0.00003)
-    real = dry_run(policy, shape, step_time, jobs)
+    real = assert_decided_alike(policy, shape, StepTime(0.02, 0.00003), jobs)
     assert any(record.num_preemptions for record in real.records)
-    assert_equal(real, simulated_run(policy, shape, step_time, jobs))

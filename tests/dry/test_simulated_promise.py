@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.dry.simulated import assert_equal, dry_run, simulated_run
+from tests.dry.simulated import assert_decided_alike, check_on_random_workloads
 
 from amin.engine.step_time import StepTime
 from amin.policy.catalog import SERVABLE
@@ -48,19 +47,8 @@ def _jobs(rows: list[tuple[int, int, float, str | None, int | None]]) -> list[Jo
 @pytest.mark.parametrize("policy", SERVABLE)
 def test_decides_as_vllm_with_a_promise(policy: str, shape: dict[str, Any]) -> None:
     """Every time, preemption and recomputed token is the same; long enough to learn from."""
-    whole = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 64, "max_num_batched_tokens": 2048}
-    whole |= {"forecast_floor": 1} | shape
-    step_time = StepTime(1.0, 0.01)
-
-    @settings(max_examples=8, deadline=None, phases=[Phase.generate])
-    @given(st.lists(requests, min_size=30, max_size=90))
-    def check(rows: list[tuple[int, int, float, str | None, int | None]]) -> None:
-        jobs = _jobs(rows)
-        assert_equal(
-            dry_run(policy, whole, step_time, jobs), simulated_run(policy, whole, step_time, jobs)
-        )
-
-    check()
+    workloads = st.lists(requests, min_size=30, max_size=90).map(_jobs)
+    check_on_random_workloads(policy, shape, workloads, 8)
 
 
 @pytest.mark.parametrize("has_classes", [True, False])
@@ -73,6 +61,5 @@ def test_decides_as_vllm_under_load(has_classes: bool) -> None:
         trace = replace(trace, predicted_class=np.empty(0, np.object_))
     shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "forecast_floor": 16}
     shape |= {"tail_promise": 0.9}
-    real = dry_run("expected-volume", shape, StepTime(), list(trace))
+    real = assert_decided_alike("expected-volume", shape, StepTime(), list(trace))
     assert sum(record.num_preemptions for record in real.records) > 20
-    assert_equal(real, simulated_run("expected-volume", shape, StepTime(), list(trace)))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.dry.simulated import SHAPES, assert_equal, dry_run, simulated_run
+from tests.dry.simulated import (
+    REQUEST,
+    SHAPES,
+    assert_decided_alike,
+    check_on_random_workloads,
+)
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -17,15 +21,6 @@ from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
 pytestmark = pytest.mark.dry
-
-requests = st.tuples(
-    st.integers(1, 60),  # prompt
-    st.integers(1, 60),  # output
-    st.floats(0, 60, width=16),  # arrival
-    st.integers(0, 2),  # priority
-    st.integers(1, 60),  # lower
-    st.integers(1, 60),  # upper
-)
 
 
 def _jobs(rows: list[tuple[int, int, float, int, int, int]]) -> list[Job]:
@@ -44,19 +39,8 @@ def _jobs(rows: list[tuple[int, int, float, int, int, int]]) -> list[Job]:
 @pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])
 def test_decides_as_vllm(policy: str, shape: dict[str, Any]) -> None:
     """Every time, preemption and recomputed token is the same, on random requests."""
-    whole = {"num_blocks": 40, "block_size": 4, "max_num_seqs": 64, "max_num_batched_tokens": 2048}
-    whole |= {"forecast_floor": 1} | shape
-    step_time = StepTime(1.0, 0.01)
-
-    @settings(max_examples=15, deadline=None, phases=[Phase.generate])
-    @given(st.lists(requests, min_size=1, max_size=30))
-    def check(rows: list[tuple[int, int, float, int, int, int]]) -> None:
-        jobs = _jobs(rows)
-        assert_equal(
-            dry_run(policy, whole, step_time, jobs), simulated_run(policy, whole, step_time, jobs)
-        )
-
-    check()
+    workloads = st.lists(st.tuples(*REQUEST), min_size=1, max_size=30).map(_jobs)
+    check_on_random_workloads(policy, shape, workloads, 15)
 
 
 def test_measured_step_times_are_the_same_clock() -> None:
@@ -64,8 +48,7 @@ def test_measured_step_times_are_the_same_clock() -> None:
     points = StepTime(points=((2.0, 0.5), (7.5, 0.7), (40.0, 1.3), (90.0, 9.1)))
     shape = {"num_blocks": 40, "block_size": 4, "forecast_floor": 1}
     jobs = _jobs([(1 + 7 * i % 50, 1 + 11 * i % 40, i / 3, 0, 1, 9) for i in range(40)])
-    real = dry_run("vllm-fcfs", shape, points, jobs)
-    assert_equal(real, simulated_run("vllm-fcfs", shape, points, jobs))
+    assert_decided_alike("vllm-fcfs", shape, points, jobs)
 
 
 @pytest.mark.parametrize("policy", [*STOCK, *SERVABLE])
@@ -77,11 +60,9 @@ def test_decides_as_vllm_under_load(policy: str, rate: float) -> None:
         num_requests=400, requests_per_second=rate, seed=3, class_priorities=True,
     )  # fmt: skip
     shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "forecast_floor": 16}
-    step_time = StepTime()
-    real = dry_run(policy, shape, step_time, list(jobs))
+    real = assert_decided_alike(policy, shape, StepTime(), list(jobs))
     assert (
         rate < 5
         or sum(record.num_preemptions for record in real.records) > 20
         or (policy == "amax")
     )
-    assert_equal(real, simulated_run(policy, shape, step_time, list(jobs)))
