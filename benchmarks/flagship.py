@@ -9,7 +9,7 @@ on the same requests, the mean over rates and seeds. The last line is the same a
                                   [--seeds 1,2,...] [--tail-promise X]
 
 The two engines decide alike, request by request (`pytest tests/dry/test_simulated_promise.py`);
-vLLM's own scheduler takes a hundred times as long.
+vLLM's own scheduler takes some ten times as long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from amin.record import RunResult
 from amin.report.terminal import progress
 from amin.workload.lmsys_like import (
     NOMINAL_FLOORS,
+    Replies,
     embedded_replies,
     lmsys_like,
     read_replies,
@@ -82,11 +83,17 @@ class Cell:
     seed: int
 
 
+@cache
+def served(replies: Path | None) -> Replies:
+    """The half of the replies that is served, read once in each process."""
+    run, _ = (read_replies(replies) if replies else embedded_replies(50_000, seed=0)).halves()
+    return run
+
+
 def trace_of(cell: Cell, replies: Path | None) -> Trace:
     """The requests; without a class where nothing is to be known."""
-    run, _ = (read_replies(replies) if replies else embedded_replies(50_000, seed=0)).halves()
     trace = lmsys_like(
-        run,
+        served(replies),
         num_requests=NUM_REQUESTS,
         requests_per_second=cell.rate,
         seed=cell.seed,

@@ -79,9 +79,8 @@ def twin(job: Job, step_time: StepTime) -> Summary:
         step_time=step_time,
     )
     engine = SimulatedEngine(config, job.scheduler, predictor=job.predictor)
-    return summarize(
-        engine.run(list(requests(job.num_requests, job.requests_per_second, job.seed)))
-    )
+    trace = requests(job.num_requests, job.requests_per_second, job.seed)
+    return summarize(engine.simulate(trace).result())
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,15 +13,14 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from amin.demo.serve_one import ENVIRONMENT
-from amin.engine.stock import STOCK
+from amin.demo.serve_one import ENVIRONMENT, scheduler_options
 from amin.engine.vllm.config import AminConfig
 from amin.record import RunResult
 from amin.report.results import write_result
@@ -47,7 +46,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "vocab_size": 1000,
     },
 }
-WARM_UP = 8
+WARM_UP = 1, 2, 4, 8, 16, 32, 64, 128
+"""Sizes of the batches that are run before the clock is."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,7 @@ def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
         record.finish_time = finish_times[str(i)]
         record.num_output_tokens = int(trace.num_output_tokens[i])
         records.append(record)
-    result = RunResult(
-        policy=job.name,
-        engine="vllm",
-        seed=0,
-        num_blocks=job.num_gpu_blocks - 1,
-        block_size=job.block_size,
-        records=records,
-        samples=observer.samples,
-        schedule_time=observer.schedule_time,
-        num_steps=len(observer.samples),
-    )
+    result = observer.result(records, policy=job.name, engine="vllm", seed=0)
     return result, [(tokens, after - at) for (at, tokens), (after, _) in pairwise(steps)]
 
 
@@ -125,13 +115,6 @@ def start_engine(job: Job) -> Any:
     """vLLM's engine in this process, its model made up."""
     from amin.engine.vllm import seam
 
-    options: dict[str, Any] = {"scheduling_policy": "fcfs"}
-    if job.scheduler == "vllm-priority":
-        options = {"scheduling_policy": "priority"}
-    elif job.scheduler not in STOCK:
-        settings = AminConfig(policy=job.scheduler, predictor=job.predictor, client_hints=True)
-        options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
-        options["additional_config"] = {"amin": asdict(settings)}
     common = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
     common |= {"torch_dtype": "bfloat16", "max_position_embeddings": 8192}  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as directory:
@@ -149,7 +132,7 @@ def start_engine(job: Job) -> Any:
                 enable_prefix_caching=False,
                 watermark=job.watermark,
                 async_scheduling=job.async_scheduling,
-                **options,
+                **scheduler_options(job.scheduler, job.predictor, seed=0),
                 **json.loads(job.engine),
             )
         )
@@ -176,7 +159,7 @@ def _prompt(length: int, seed: int) -> dict[str, Any]:
 
 def _warm_up(engine: Any, seam: Any) -> None:
     """Batches of several sizes, so that nothing is compiled while the clock runs."""
-    for size in (1, 2, 4, WARM_UP, 16, 32, 64, 128):
+    for size in WARM_UP:
         for i in range(size):
             params = seam.SamplingParams(max_tokens=4, ignore_eos=True, detokenize=False)
             engine.add_request(f"warm-{size}-{i}", _prompt(16 + i, i), params)

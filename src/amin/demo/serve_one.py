@@ -84,21 +84,24 @@ def serve(job: ServeJob) -> RunResult:
             if output.finished:
                 num_ended += 1
                 _report(num_ended, len(output.outputs[0].token_ids))
-    return _result(job, scheduler, observer, arrivals)
+    return _result(job, observer, arrivals)
+
+
+def scheduler_options(scheduler: str, predictor: str, seed: int) -> dict[str, Any]:
+    """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints."""
+    if scheduler in STOCK:
+        return {"scheduling_policy": scheduler.removeprefix("vllm-")}
+    settings = AminConfig(policy=scheduler, predictor=predictor, client_hints=True, seed=seed)
+    return {
+        "scheduling_policy": "fcfs",
+        "scheduler_cls": "amin.engine.vllm.AminScheduler",
+        "additional_config": {"amin": asdict(settings)},
+    }
 
 
 def _start_engine(job: ServeJob) -> tuple[Any, Any]:
     from amin.engine.vllm import seam
 
-    options: dict[str, Any] = {"scheduling_policy": "fcfs"}
-    if job.scheduler == "vllm-priority":
-        options = {"scheduling_policy": "priority"}
-    elif job.scheduler not in STOCK:
-        settings = AminConfig(
-            policy=job.scheduler, predictor=job.predictor, client_hints=True, seed=job.seed
-        )
-        options["scheduler_cls"] = "amin.engine.vllm.AminScheduler"
-        options["additional_config"] = {"amin": asdict(settings)}
     engine = seam.LLMEngine.from_engine_args(
         seam.EngineArgs(
             model=job.model,
@@ -112,7 +115,7 @@ def _start_engine(job: ServeJob) -> tuple[Any, Any]:
             enforce_eager=True,
             distributed_executor_backend="uni",
             seed=job.seed,
-            **options,
+            **scheduler_options(job.scheduler, job.predictor, job.seed),
         )
     )
     return engine, engine.get_tokenizer()
@@ -154,25 +157,15 @@ def _report(num_ended: int, num_output_tokens: int) -> None:
     print(json.dumps({"ended": num_ended, "num_output_tokens": num_output_tokens}), flush=True)
 
 
-def _result(job: ServeJob, scheduler: Any, observer: Any, arrivals: list[float]) -> RunResult:
+def _result(job: ServeJob, observer: Any, arrivals: list[float]) -> RunResult:
     records: list[RequestRecord] = []
     # In the order in which they were added: vLLM extends the ids that it was given.
     for index, record in enumerate(observer.records.values()):
         record.request_id = f"{index}-{job.prompts[index][0]}"
         record.arrival_time = arrivals[index]
         records.append(record)
-    return RunResult(
-        policy=job.name,
-        engine="vllm",
-        seed=job.seed,
-        # One block is vLLM's null block.
-        num_blocks=job.num_gpu_blocks - 1,
-        block_size=job.block_size,
-        records=records,
-        samples=observer.samples,
-        schedule_time=observer.schedule_time,
-        num_steps=len(observer.samples),
-    )
+    result: RunResult = observer.result(records, policy=job.name, engine="vllm", seed=job.seed)
+    return result
 
 
 def main() -> None:

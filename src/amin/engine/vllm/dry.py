@@ -125,16 +125,11 @@ class DryEngine:
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
                 self.finish_step(*in_flight.popleft(), lengths)
-        return RunResult(
+        return observer.result(
+            [*observer.records.values(), *map(_rejected, rejected)],
             policy=self.name,
             engine="vllm-dry",
             seed=self._settings.seed if isinstance(self._settings, AminConfig) else 0,
-            num_blocks=self.config.num_gpu_blocks - 1,
-            block_size=self.config.block_size,
-            records=[*observer.records.values(), *map(_rejected, rejected)],
-            samples=observer.samples,
-            schedule_time=observer.schedule_time,
-            num_steps=len(observer.samples),
         )
 
     def _can_ever_run(self, job: Job) -> bool:

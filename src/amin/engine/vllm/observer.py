@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from amin.engine.vllm import seam
-from amin.record import RequestRecord, StepSample
+from amin.record import RequestRecord, RunResult, StepSample
 
 
 class Observer:
@@ -36,6 +36,23 @@ class Observer:
             "finish_requests",
         ):
             setattr(scheduler, name, self._wrap(getattr(self, f"_on_{name}"), name))
+
+    def result(
+        self, records: list[RequestRecord], *, policy: str, engine: str, seed: int
+    ) -> RunResult:
+        """The run so far, with these records (those observed, or what is made of them)."""
+        cache = seam.CacheShape.of(self._scheduler)
+        return RunResult(
+            policy=policy,
+            engine=engine,
+            seed=seed,
+            num_blocks=cache.num_blocks,
+            block_size=cache.block_size,
+            records=records,
+            samples=self.samples,
+            schedule_time=self.schedule_time,
+            num_steps=len(self.samples),
+        )
 
     def _wrap(self, handler: Callable[..., Any], name: str) -> Callable[..., Any]:
         original = getattr(self._scheduler, name)
