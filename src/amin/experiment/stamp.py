@@ -15,7 +15,7 @@ from amin.jit import sources_digest
 def stamp(*values: Any) -> str:
     """A digest of amin's sources and of what `values` lead to.
 
-    A text leads to the file that it names (also after ``class:``) or to the module before its
+    A text leads to the file that it names, alone or after a colon, or to the module before its
     colon; a policy or a predictor to the module that it was made in. Others are what they are.
     """
     digest = hashlib.sha256(sources_digest().encode())
@@ -40,11 +40,14 @@ def _file_of(value: Any) -> Path | None:
             return Path(inspect.getfile(function))
         except (TypeError, OSError):
             return None
-    path = Path(value.removeprefix("class:"))
-    if path.is_file() or ":" not in value:
-        return path
+    module, _, argument = value.partition(":")
+    for path in (Path(value), Path(argument)):
+        if path.is_file():
+            return path
+    if not argument:
+        return None
     try:
-        spec = find_spec(value.partition(":")[0])
+        spec = find_spec(module)
     except (ImportError, ValueError):
         return None
     return Path(spec.origin) if spec and spec.origin else None

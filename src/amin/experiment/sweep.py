@@ -41,10 +41,11 @@ class Cell:
     def key(self) -> str:
         """What tells this cell from all others, and from itself before amin or a file changed."""
         it = self.setting
-        changing = stamp(self.traffic.source, it.step_time, it.predictor, it.policy)
+        named = self.traffic.source, self.traffic.predicted
+        changing = stamp(*named, it.step_time, it.predictor, it.policy)
         # A policy's own text has addresses, which are others in every process.
-        named = it if isinstance(it.policy, str) else replace(it, policy=it.policy.name)
-        text = repr((changing, self.traffic, named))
+        setting = it if isinstance(it.policy, str) else replace(it, policy=it.policy.name)
+        text = repr((changing, self.traffic, setting))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -92,7 +92,9 @@ def test_what_a_setting_names_is_part_of_the_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An edited trace, step time, class table or module is another cell; a touched one is not."""
-    trace, steps, table = (tmp_path / name for name in ("t.csv", "s.csv", "c.json"))
+    names = "t.csv", "s.csv", "c.json", "m.json"
+    trace, steps, table, matrix = (tmp_path / name for name in names)
+    matrix.write_text('{"floors": [1, 50], "counts": [[1, 0], [0, 1]]}')
     trace.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n0,1,1\n")
     steps.write_text("num_scheduled_tokens,seconds\n1,1\n9,2\n")
     table.write_text('{"default": {"lower": 1, "upper": 5}}')
@@ -107,10 +109,10 @@ def test_what_a_setting_names_is_part_of_the_cell(
             predictor=f"class:{table}",
             policy="mine_of_test_sweep:POLICY",
         )
-        return Cell("x", Traffic(str(trace)), setting).key
+        return Cell("x", Traffic(str(trace), predicted=f"classes:{matrix}"), setting).key
 
     before = key()
-    for path in (trace, steps, table, module):
+    for path in (trace, steps, table, matrix, module):
         os.utime(path, (1, 1))
         assert key() == before
         path.write_text(path.read_text().replace("1", "2"))
