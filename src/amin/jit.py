@@ -25,6 +25,7 @@ from typing import Any
 import llvmlite.binding.ffi as _ffi
 import numba
 from numba.core import caching
+from numba.core.registry import CPUDispatcher
 
 from amin.cache import is_writable, writable_cache
 
@@ -41,16 +42,24 @@ def njit(function: Callable[..., Any]) -> Any:
 
 def cached_njit(function: Callable[..., Any]) -> Any:
     """`njit`, for a function at module level: compiled once per machine and version of amin."""
-    dispatcher = njit(function)
-    if _kernel_cache() is not None:
-        dispatcher._cache = _Cache(function)
-    return dispatcher
+    return _with_cache(njit(function))
+
+
+def called_njit(function: Callable[..., Any]) -> Any:
+    """`cached_njit`, for a function that compiled code alone calls.
+
+    Without the wrappers that Python would need it takes half the time to compile. Called from
+    Python, in a test or a debugger, it runs as it is written.
+    """
+    options = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _with_cache(_Called(function, targetoptions=options))
 
 
 def inlined_njit(function: Callable[..., Any]) -> Any:
     """For a part of a hot loop that has a name: becomes part of whoever calls it.
 
-    A call costs some 10 ns for each array that it passes. One ``return``, at the end.
+    A call costs some 10 ns for each array that it passes, and what is called is optimised once more
+    with each of its callers. One ``return``, at the end.
     """
     return numba.njit(nogil=True, inline="always")(function)
 
@@ -81,6 +90,23 @@ def sources_digest() -> str:
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+class _Called(CPUDispatcher):  # type: ignore[misc]
+    """A compiled function that has no entry for Python."""
+
+    def __call__(self, *args: Any) -> Any:
+        return self.py_func(*args)
+
+    def compile(self, sig: Any) -> Any:
+        # Not once more for each constant that is passed.
+        return super().compile(tuple(numba.types.unliteral(one) for one in sig))
+
+
+def _with_cache(dispatcher: Any) -> Any:
+    if _kernel_cache() is not None:
+        dispatcher._cache = _Cache(dispatcher.py_func)
+    return dispatcher
 
 
 class _Locator(caching._CacheLocator):  # type: ignore[misc]

@@ -15,12 +15,12 @@ from amin.engine.rows import (
     SQUARE_REMAINING,
     UPPER,
 )
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 from amin.policy.volume import HALF_A_BLOCK
 from amin.predictor.survival import TOLD, Floats3, remaining
 
 
-@cached_njit
+@called_njit
 def expected(
     table: Ints, survival: Floats3, group: int, slot: int, made: int
 ) -> tuple[float, float]:

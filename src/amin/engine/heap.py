@@ -6,12 +6,12 @@ Compiled code has no heap of its own that lives across calls, and a simulation i
 from __future__ import annotations
 
 from amin.engine.projection import Ints
-from amin.jit import cached_njit
+from amin.jit import called_njit
 
 KEY, TIE, SLOT = 0, 1, 2
 
 
-@cached_njit
+@called_njit
 def _is_before(heap: Ints, a: int, b: int) -> bool:
     before: bool = heap[KEY, a] < heap[KEY, b] or (
         heap[KEY, a] == heap[KEY, b] and heap[TIE, a] < heap[TIE, b]
@@ -19,13 +19,13 @@ def _is_before(heap: Ints, a: int, b: int) -> bool:
     return before
 
 
-@cached_njit
+@called_njit
 def _swap(heap: Ints, a: int, b: int) -> None:
     for row in range(3):
         heap[row, a], heap[row, b] = heap[row, b], heap[row, a]
 
 
-@cached_njit
+@called_njit
 def push(heap: Ints, size: int, key: int, tie: int, slot: int) -> None:
     """Enter `slot`; `size` is the number of entries before."""
     heap[KEY, size], heap[TIE, size], heap[SLOT, size] = key, tie, slot
@@ -37,7 +37,7 @@ def push(heap: Ints, size: int, key: int, tie: int, slot: int) -> None:
         size = parent
 
 
-@cached_njit
+@called_njit
 def pop(heap: Ints, size: int) -> int:
     """Remove and return the first slot; `size` is the number of entries before, >= 1."""
     slot: int = heap[SLOT, 0]
@@ -56,7 +56,7 @@ def pop(heap: Ints, size: int) -> int:
         node = child
 
 
-@cached_njit
+@called_njit
 def remove(heap: Ints, size: int, slot: int) -> None:
     """Remove `slot`, wherever it is; `size` is the number of entries before."""
     node = 0

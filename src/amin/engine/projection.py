@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,21 +36,19 @@ class Projection:
         self._len = 0
         self._candidate = -1
         # Compile now, not in the first step under load.
-        self.reset(*np.ones((3, 1), np.int64))
+        self.reset(np.ones((3, 1), np.int64))
         self.peak_with(1, 1, 0)
 
     def __len__(self) -> int:
         """How many requests run, the candidate not among them."""
         return self._len
 
-    def reset(self, held: Ints, remaining: Ints, fixed: Ints) -> None:
-        """Start over from the requests that run, given as three arrays of equal length."""
-        self._len = len(held)
+    def reset(self, rows: Ints) -> None:
+        """Start over from the requests that run: rows of held, remaining and fixed."""
+        self._len = rows.shape[1]
         self._candidate = -1
         self._make_room()
-        order = np.argsort(-remaining)
-        for row, values in zip(self._rows, (held, remaining, fixed), strict=True):
-            row[: self._len] = values[order]
+        put_in_order(rows, self._rows)
 
     def peak_with(self, held: int, remaining: int, fixed: int) -> int:
         """The most blocks in use at any future step if the candidate is admitted too.
@@ -74,22 +72,48 @@ class Projection:
             self._rows = np.hstack([self._rows, np.ones_like(self._rows)])
 
 
-@cached_njit
+@called_njit
 def _insert(rows: Ints, size: int, held: int, remaining: int, fixed: int) -> int:
     """Insert into `rows` of `size` columns where the order wants it; returns the column."""
     column = size
     while column > 0 and rows[1, column - 1] < remaining:
-        rows[:, column] = rows[:, column - 1]
+        for row in range(3):
+            rows[row, column] = rows[row, column - 1]
         column -= 1
     rows[0, column], rows[1, column], rows[2, column] = held, remaining, fixed
     return column
 
 
-@cached_njit
+@called_njit
 def _remove(rows: Ints, size: int, column: int) -> None:
     """Undo an insertion into `rows` that had `size` columns before it."""
     for i in range(column, size):
-        rows[:, i] = rows[:, i + 1]
+        for row in range(3):
+            rows[row, i] = rows[row, i + 1]
+
+
+@cached_njit
+def put_in_order(rows: Ints, ordered: Ints) -> None:
+    """Write the columns of `rows` to the first ones of `ordered`, by descending remaining.
+
+    Shell's sort: next to numpy's it takes no longer for hundreds of requests, and a tenth of the
+    time to compile.
+    """
+    size = rows.shape[1]
+    for row in range(3):
+        for column in range(size):
+            ordered[row, column] = rows[row, column]
+    gap = size // 2
+    while gap > 0:
+        for start in range(gap, size):
+            held, remaining, fixed = ordered[0, start], ordered[1, start], ordered[2, start]
+            column = start
+            while column >= gap and ordered[1, column - gap] < remaining:
+                for row in range(3):
+                    ordered[row, column] = ordered[row, column - gap]
+                column -= gap
+            ordered[0, column], ordered[1, column], ordered[2, column] = held, remaining, fixed
+        gap //= 2
 
 
 @cached_njit
@@ -110,7 +134,7 @@ def peak_with(
     return column, _peak(rows, size + 1, block_size, scale)
 
 
-@cached_njit
+@called_njit
 def _peak(rows: Ints, size: int, block_size: int, scale: int) -> int:
     """The most blocks in use at any future step, for `rows` as a `Projection` has them."""
     held, remaining, fixed = rows[0], rows[1], rows[2]

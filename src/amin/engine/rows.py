@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from amin.engine.projection import Ints
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 from amin.policy.compiled import COLUMN
 
 NUM_OUTPUT = COLUMN["num_output_tokens"]
@@ -40,7 +40,7 @@ def bounded(bound: int, before: int, max_tokens: int, num_prompt: int, capacity_
     return max(min(bound, limit), before)
 
 
-@cached_njit
+@called_njit
 def num_tokens(table: Ints, slot: int) -> int:
     """Tokens in memory at the end of this step, were the whole prompt computed in it.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 
 Floats3 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ def new_survival(num_groups: int) -> Floats3:
     return survival
 
 
-@cached_njit
+@called_njit
 def bin_of(position: int) -> int:
     """The bin of a position, a number of tokens >= 1."""
     half = 1 << (EXACT_BITS - 1)
@@ -62,7 +62,7 @@ def bin_of(position: int) -> int:
     return min(shift * half + (position >> shift), NUM_BINS - 1)
 
 
-@cached_njit
+@called_njit
 def first_position(number: int) -> int:
     """The smallest position in a bin."""
     half = 1 << (EXACT_BITS - 1)

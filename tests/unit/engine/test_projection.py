@@ -28,7 +28,7 @@ def project(requests: list[Row], block_size: int, scale: int = 1) -> Projection:
     """A projection that counts these requests as running."""
     projection = Projection(block_size, scale)
     columns = np.array(requests, np.int64).reshape(-1, 3).T
-    projection.reset(*columns)
+    projection.reset(columns)
     return projection
 
 
@@ -71,8 +71,8 @@ def test_reset_forgets_what_was_kept() -> None:
     projection = project([(5, 3, 0)], block_size=4)
     projection.peak_with(100, 100, 0)
     projection.keep()
-    none = np.zeros(0, np.int64)
-    projection.reset(none, none, none)
+    none = np.zeros((3, 0), np.int64)
+    projection.reset(none)
     assert len(projection) == 0
     assert projection.peak_with(4, 1, 0) == 1
 

@@ -11,7 +11,7 @@ import numpy as np
 from amin.engine.expectation import waiting_volume
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
-from amin.engine.projection import Ints, peak_with
+from amin.engine.projection import Ints, peak_with, put_in_order
 from amin.engine.promise import FATE, RUNNING, overdue
 from amin.engine.rows import (
     ADMISSION,
@@ -33,6 +33,7 @@ from amin.engine.simulator.state import (
     CHUNK,
     COMPUTED,
     FIRST_SCHEDULED,
+    FREE,
     FRONTIER,
     GROUP,
     LANE_FRONTIER,
@@ -60,7 +61,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.jit import cached_njit, inlined_njit
+from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
 
@@ -114,7 +115,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             note_full(state.pages, state.pool, first, cached, full)
 
 
-@cached_njit
+@inlined_njit
 def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     counts, table = state.counts, state.table
     counts[NUM_SWAPPED_TOKENS] += state.facts[slot, SWAPPED]
@@ -123,7 +124,7 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     table[slot, ADMISSION] = counts[NUM_ADMISSIONS]
     counts[NUM_ADMISSIONS] += 1
     counts[NUM_FREE_LANES] -= 1
-    lane = state.free_lanes[counts[NUM_FREE_LANES]]
+    lane = state.lanes[counts[NUM_FREE_LANES], FREE]
     state.running[counts[NUM_RUNNING]] = lane
     counts[NUM_RUNNING] += 1
     counts[NUM_FREE_BLOCKS] -= blocks - state.shared[slot]
@@ -140,26 +141,32 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
         state.times[slot, FIRST_SCHEDULED] = state.clock[0]
 
 
-@cached_njit
+@inlined_njit
 def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -> bool:
     """As `amin.engine.vllm.memory.Memory.admits`; an idle engine admits anything."""
     counts, num_running = state.counts, state.counts[NUM_RUNNING]
-    if num_running == 0:
-        return True
-    if counts[REFUSED] == slot:
-        return False
-    room = limits.num_blocks - limits.watermark
-    tokens, shared = num_tokens(state.table, slot), state.shared[slot]
-    if counts[NUM_PROJECTED] >= 0 and counts[CANDIDATE] == slot_at(state, num_running - 1):
-        counts[NUM_PROJECTED] += 1
-        counts[TOKENS_AHEAD] += counts[CANDIDATE_TOKENS]
-        counts[CANDIDATE_COLUMN] = -1
-    if counts[NUM_PROJECTED] != num_running:
-        # With prefix caching, ever more of a prefix may be shared.
-        if not limits.has_prefix_cache and _least_peak(state, limits, tokens) > room:
-            counts[REFUSED] = slot
-            return False
-        _project(state, limits, rules)
+    fits = bool(num_running == 0)
+    if num_running and counts[REFUSED] != slot:
+        room, tokens = limits.num_blocks - limits.watermark, num_tokens(state.table, slot)
+        if counts[NUM_PROJECTED] >= 0 and counts[CANDIDATE] == slot_at(state, num_running - 1):
+            counts[NUM_PROJECTED] += 1
+            counts[TOKENS_AHEAD] += counts[CANDIDATE_TOKENS]
+            counts[CANDIDATE_COLUMN] = -1
+        if counts[NUM_PROJECTED] != num_running:
+            # With prefix caching, ever more of a prefix may be shared.
+            if not limits.has_prefix_cache and _least_peak(state, limits, tokens) > room:
+                counts[REFUSED] = slot
+            else:
+                _project(state, limits, rules)
+        if counts[REFUSED] != slot:
+            fits = bool(_peak_with(state, limits, rules, slot, tokens) <= room)
+    return fits
+
+
+@inlined_njit
+def _peak_with(state: State, limits: Limits, rules: Rules, slot: int, tokens: int) -> int:
+    """The most blocks in use at any future step if this request is admitted, too."""
+    counts, num_running = state.counts, state.counts[NUM_RUNNING]
     counts[CANDIDATE], counts[CANDIDATE_TOKENS] = slot, tokens
     steps = max(rules.forecast(state.table, slot), limits.forecast_floor)
     budget, chunk = limits.max_num_batched_tokens, counts[CHUNK]
@@ -167,9 +174,9 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
     steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
     counts[CANDIDATE_COLUMN], blocks = peak_with(
         state.rows, num_running, counts[CANDIDATE_COLUMN], tokens + limits.lookahead, steps,
-        -shared, limits.block_size, 1,
+        -state.shared[slot], limits.block_size, 1,
     )  # fmt: skip
-    return bool(blocks + counts[NUM_UNEXPLAINED] <= room)
+    return int(blocks + counts[NUM_UNEXPLAINED])
 
 
 @inlined_njit
@@ -178,7 +185,7 @@ def slot_at(state: State, index: int) -> int:
     return state.lanes[state.running[index], SLOT]  # type: ignore[no-any-return]
 
 
-@cached_njit
+@inlined_njit
 def _least_peak(state: State, limits: Limits, tokens: int) -> int:
     """A peak that is reached whatever is forecast: all are there for `forecast_floor` steps."""
     ahead = limits.lookahead + limits.forecast_floor - 1
@@ -188,7 +195,7 @@ def _least_peak(state: State, limits: Limits, tokens: int) -> int:
     return blocks
 
 
-@cached_njit
+@inlined_njit
 def _project(state: State, limits: Limits, rules: Rules) -> None:
     """Start the forecast of this step's admissions over."""
     counts = state.counts
@@ -200,17 +207,13 @@ def _project(state: State, limits: Limits, rules: Rules) -> None:
         state.table, slots, steps, state.shared, limits.block_size, 1,
         np.empty((0, 3), np.int64), limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK],
     )  # fmt: skip
-    order = np.argsort(-rows[1])
-    for i in range(slots.size):
-        column = order[i]
-        for j in range(3):
-            state.rows[j, i] = rows[j, column]
+    put_in_order(rows, state.rows)
     counts[NUM_PROJECTED] = slots.size
     counts[NUM_UNEXPLAINED] = _num_unexplained(state, limits)
     counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = -1
 
 
-@cached_njit
+@inlined_njit
 def _num_unexplained(state: State, limits: Limits) -> int:
     """Blocks in use that no request counts as its own: of prefixes whose first user left."""
     unexplained: int = limits.num_blocks - state.counts[NUM_FREE_BLOCKS]
@@ -219,7 +222,7 @@ def _num_unexplained(state: State, limits: Limits) -> int:
     return max(unexplained, 0)
 
 
-@cached_njit
+@called_njit
 def _running_slots(state: State) -> Ints:
     """Those who run, in order, their rows up to date."""
     sync(state)
@@ -248,7 +251,7 @@ def move_victims(state: State, limits: Limits, rules: Rules) -> None:
             _choose_victims(state, limits, rules)
 
 
-@cached_njit
+@called_njit
 def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
     counts, running, lanes = state.counts, state.running, state.lanes
     slots, free = _running_slots(state), counts[NUM_FREE_BLOCKS]

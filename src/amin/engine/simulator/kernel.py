@@ -56,7 +56,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.jit import cached_njit, inlined_njit
+from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import CUT, ENDS_PER_REFRESH, FINISHED, note, refresh_with
 
@@ -99,7 +99,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
             break
         counts[NUM_ARRIVED] += 1
         believe(state, limits, slot, rules.initial_bound(state.table, slot))
-        enqueue(state, limits, rules, slot, True)
+        enqueue(state, limits, rules, slot)
 
 
 @inlined_njit
@@ -133,7 +133,7 @@ def _seconds(state: State, limits: Limits, cost: Cost, tokens: int) -> float:
     return float(seconds)
 
 
-@cached_njit
+@called_njit
 def _interpolated(points: Floats, tokens: int) -> float:
     """As numpy.interp, which takes longer to compile than all steps of many a run."""
     low, high = 0, points.shape[1] - 1
@@ -151,7 +151,7 @@ def _interpolated(points: Floats, tokens: int) -> float:
     return float(slope * (tokens - points[0, low]) + points[1, low])
 
 
-@cached_njit
+@inlined_njit
 def _num_kv_tokens(state: State, limits: Limits) -> int:
     """Tokens in memory at the end of this step."""
     tokens, lanes = 0, state.lanes
@@ -195,14 +195,14 @@ def _end_step(state: State, limits: Limits) -> None:
     counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
 
 
-@cached_njit
+@called_njit
 def _note_first_token(state: State, lane: int) -> None:
     slot = state.lanes[lane, SLOT]
     if np.isnan(state.times[slot, FIRST_TOKEN]):
         state.times[slot, FIRST_TOKEN] = state.clock[0]
 
 
-@cached_njit
+@inlined_njit
 def _end(state: State, limits: Limits, lane: int) -> None:
     counts, slot = state.counts, state.lanes[lane, SLOT]
     _note_first_token(state, lane)
@@ -219,7 +219,7 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     free_lane(state, lane)
 
 
-@cached_njit
+@inlined_njit
 def _learn(state: State) -> None:
     """What all replies so far say of those to come."""
     num_running = state.counts[NUM_RUNNING]
@@ -233,7 +233,7 @@ def _learn(state: State) -> None:
     state.counts[ENDS_SINCE_REFRESH] = 0
 
 
-@cached_njit
+@inlined_njit
 def _count_recomputed(state: State, lane: int, end: int) -> None:
     """A token below the frontier of what was once computed is computed again."""
     lanes, frontier = state.lanes, state.lanes[lane, LANE_FRONTIER]
@@ -251,7 +251,8 @@ def _sample(state: State, limits: Limits) -> None:
         return
     if counts[NUM_SAMPLES] == MAX_SAMPLES:
         for i in range(MAX_SAMPLES // 2):
-            samples[i] = samples[2 * i]
+            for column in range(samples.shape[1]):
+                samples[i, column] = samples[2 * i, column]
         counts[NUM_SAMPLES] = MAX_SAMPLES // 2
         counts[SAMPLE_STRIDE] *= 2
         if counts[NUM_STEPS] % counts[SAMPLE_STRIDE]:

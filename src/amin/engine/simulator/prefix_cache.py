@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from amin.engine.projection import Ints
-from amin.jit import cached_njit, inlined_njit
+from amin.jit import called_njit, inlined_njit
 
 # What `State.pages` has of each page: the first page of the trace that holds the same tokens after
 # the same tokens; its block while the request runs; and, of such a first page, a block that has it.
@@ -38,7 +38,7 @@ def new_cache(num_pages: int, num_blocks: int) -> tuple[Ints, Ints]:
 # `first` is the first page of the request that is meant.
 
 
-@cached_njit
+@called_njit
 def cached_prefix(pages: Ints, pool: Ints, first: int, num_full: int) -> tuple[int, int]:
     """(of the first `num_full` pages so many are in memory, so many of these others use now)."""
     num_shared = 0
@@ -50,7 +50,7 @@ def cached_prefix(pages: Ints, pool: Ints, first: int, num_full: int) -> tuple[i
     return num_full, num_shared
 
 
-@cached_njit
+@called_njit
 def take(pages: Ints, pool: Ints, first: int, cached: int, held: int, more: int) -> None:
     """Give the request blocks for the pages from `held` on, `more` of them.
 
@@ -70,7 +70,7 @@ def take(pages: Ints, pool: Ints, first: int, cached: int, held: int, more: int)
         pages[page, BLOCK] = block
 
 
-@cached_njit
+@called_njit
 def note_full(pages: Ints, pool: Ints, first: int, before: int, after: int) -> None:
     """The request has `after` full pages in place of `before`: the new ones can be found.
 
@@ -89,7 +89,7 @@ def note_full(pages: Ints, pool: Ints, first: int, before: int, after: int) -> N
         pool[twin, TWIN] = block
 
 
-@cached_njit
+@called_njit
 def release(pages: Ints, pool: Ints, first: int, num_blocks: int) -> int:
     """A request leaves; returns how many blocks that frees. The end of a prefix goes first."""
     freed = 0
@@ -108,7 +108,7 @@ def release(pages: Ints, pool: Ints, first: int, num_blocks: int) -> int:
     return freed
 
 
-@cached_njit
+@called_njit
 def num_private(pages: Ints, pool: Ints, first: int, num_blocks: int) -> int:
     """Blocks that `release` would free."""
     private = 0
@@ -131,7 +131,7 @@ def _unlink(pool: Ints, block: int) -> None:
     pool[before, AFTER], pool[after, BEFORE] = after, before
 
 
-@cached_njit
+@called_njit
 def _forget(pages: Ints, pool: Ints, block: int) -> None:
     """The page in this block can no longer be found there."""
     page, twin = pool[block, PAGE], pool[block, TWIN]

@@ -27,6 +27,7 @@ from amin.engine.simulator.state import (
     BLOCKS,
     CHUNK,
     COMPUTED,
+    FREE,
     FRONT,
     FRONTIER,
     GROUP,
@@ -54,7 +55,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.jit import cached_njit, inlined_njit
+from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
 
@@ -99,7 +100,7 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
         index += 1
 
 
-@cached_njit
+@inlined_njit
 def end_slices(state: State, limits: Limits, rules: Rules) -> None:
     """Who has made as many tokens as its bound leaves, for policies that want it so."""
     index = 0
@@ -114,20 +115,20 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
             index += 1
 
 
-@cached_njit
-def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool) -> None:
+@called_njit
+def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     """The request waits, at the place that the policy gives."""
     group = state.facts[slot, GROUP]
     expect(state.table, state.survival, group, slot)
     if limits.learns:
         note(state.survival, HELD, group, state.table[slot, NUM_OUTPUT], 1.0)
     if limits.has_promise:
-        note_waiting(state, limits, slot, is_new)
+        note_waiting(state, limits, slot)
     if limits.rules_of == POLICY:
         key = rules.order(state.table, slot)
     elif limits.rules_of == VLLM_PRIORITY:
         key = state.table[slot, PRIORITY]
-    elif is_new:
+    elif state.table[slot, NUM_PREEMPTIONS] == 0:
         key = slot
     else:
         # vLLM's FCFS queue is a deque: a preempted request goes to its front.
@@ -137,12 +138,12 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int, is_new: bool)
     state.counts[NUM_WAITING] += 1
 
 
-@cached_njit
-def note_waiting(state: State, limits: Limits, slot: int, is_new: bool) -> None:
+@called_njit
+def note_waiting(state: State, limits: Limits, slot: int) -> None:
     """Keep the books of the tail promise: who waits, and what a new request found."""
     counts, table, survival = state.counts, state.table, state.survival
     own = waiting_volume(table, slot)
-    if is_new:
+    if table[slot, NUM_PREEMPTIONS] == 0:
         capacity = limits.num_blocks * limits.block_size
         backlog = float(counts[WAITING_VOLUME] + own + table[slot, MEAN_REMAINING] * capacity)
         for lane in state.running[: counts[NUM_RUNNING]]:
@@ -155,7 +156,7 @@ def note_waiting(state: State, limits: Limits, slot: int, is_new: bool) -> None:
     counts[WAITING_VOLUME] += own
 
 
-@cached_njit
+@called_njit
 def believe(state: State, limits: Limits, slot: int, bound: int) -> None:
     """Note what the policy believes of the output length now, within what is possible."""
     table = state.table
@@ -165,7 +166,7 @@ def believe(state: State, limits: Limits, slot: int, bound: int) -> None:
     )  # fmt: skip
 
 
-@cached_njit
+@called_njit
 def sync(state: State) -> None:
     """Bring the rows of those who run up to date, for rules to be asked about them."""
     for lane in state.running[: state.counts[NUM_RUNNING]]:
@@ -179,25 +180,24 @@ def _sync_row(state: State, lane: int) -> None:
     state.table[slot, NUM_OUTPUT] = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
 
 
-@cached_njit
+@inlined_njit
 def _victim(state: State, limits: Limits) -> int:
     """The index into ``running`` of whom vLLM preempts."""
-    last = state.counts[NUM_RUNNING] - 1
-    if limits.rules_of != VLLM_PRIORITY:
-        return int(last)
-    # The first of those who are last by (priority, arrival): max() over the list.
-    chosen = 0
-    for index in range(1, last + 1):
-        one = state.lanes[state.running[index], SLOT]
-        other = state.lanes[state.running[chosen], SLOT]
-        urgency = state.table[one, PRIORITY] - state.table[other, PRIORITY]
-        is_later = state.times[one, ARRIVAL] > state.times[other, ARRIVAL]
-        if urgency > 0 or (urgency == 0 and is_later):
-            chosen = index
+    chosen = int(state.counts[NUM_RUNNING] - 1)
+    if limits.rules_of == VLLM_PRIORITY:
+        # The first of those who are last by (priority, arrival): max() over the list.
+        chosen = 0
+        for index in range(1, state.counts[NUM_RUNNING]):
+            one = state.lanes[state.running[index], SLOT]
+            other = state.lanes[state.running[chosen], SLOT]
+            urgency = state.table[one, PRIORITY] - state.table[other, PRIORITY]
+            is_later = state.times[one, ARRIVAL] > state.times[other, ARRIVAL]
+            if urgency > 0 or (urgency == 0 and is_later):
+                chosen = index
     return chosen
 
 
-@cached_njit
+@called_njit
 def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
     counts, table, facts, lane = state.counts, state.table, state.facts, state.running[index]
     slot, computed = state.lanes[lane, SLOT], state.lanes[lane, COMPUTED]
@@ -223,7 +223,7 @@ def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
     for i in range(index, counts[NUM_RUNNING]):
         state.running[i] = state.running[i + 1]
     free_lane(state, lane)
-    enqueue(state, limits, rules, slot, False)
+    enqueue(state, limits, rules, slot)
 
 
 @inlined_njit
@@ -240,5 +240,5 @@ def free_blocks(state: State, limits: Limits, lane: int) -> None:
 def free_lane(state: State, lane: int) -> None:
     """The request runs no longer."""
     state.counts[REFUSED] = -1
-    state.free_lanes[state.counts[NUM_FREE_LANES]] = lane
+    state.lanes[state.counts[NUM_FREE_LANES], FREE] = lane
     state.counts[NUM_FREE_LANES] += 1

@@ -76,11 +76,10 @@ LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, GROUP, IS_CUT = range(
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
-# ends; blocks held; tokens computed in this step; and the frontier, as above.
-SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER = range(7)
-
-LANE_WIDTH = 8
-"""A whole line of the processor's cache."""
+# ends; blocks held; tokens computed in this step; and the frontier, as above. The last column has
+# nothing to do with the row: the first NUM_FREE_LANES of it are lanes that nobody has. Eight
+# columns are a whole line of the processor's cache.
+SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER, FREE = range(8)
 
 MAX_SAMPLES = 4096
 """Of the state over time: when so many are kept, every second is dropped."""
@@ -138,7 +137,6 @@ class State(NamedTuple):
     heap        those who wait
     lanes       see above; a row for each that may run
     running     lanes in the order in which a step serves them
-    free_lanes  lanes that nobody has
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
     noted, queues  see `amin.engine.promise`; empty without one
@@ -155,7 +153,6 @@ class State(NamedTuple):
     heap: Ints
     lanes: Ints
     running: Ints
-    free_lanes: Ints
     rows: Ints
     pages: Ints
     pool: Ints
@@ -178,15 +175,16 @@ def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits
     counts[REFUSED] = -1
     counts[SAMPLE_STRIDE] = 1
     counts[NUM_FREE_LANES] = at_most
+    lanes = np.zeros((at_most, FREE + 1), np.int64)
+    lanes[:, FREE] = np.arange(at_most)[::-1]
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
         facts=np.zeros((num_requests, IS_CUT + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3, num_requests + 1), np.int64),
-        lanes=np.zeros((at_most, LANE_WIDTH), np.int64),
+        lanes=lanes,
         running=np.zeros(at_most, np.int64),
-        free_lanes=np.arange(at_most)[::-1].copy(),
         rows=np.ones((3, at_most + 1), np.int64),
         pages=pages,
         pool=pool,

@@ -126,7 +126,7 @@ class Memory:
         slots = self._running_slots()
         steps = self._rules.forecast(self._ledger.table, slots) + self._steps_to_free
         rows, explained = self._look_ahead(slots, np.maximum(steps, self._floor))
-        self._projection.reset(*rows)
+        self._projection.reset(rows)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
