@@ -57,6 +57,7 @@ class Row:
             predictor=tables.get(self.bounds, "constant:1"),
             client_hints=True,
             forecast_floor=self.forecast_floor or AminConfig.forecast_floor,
+            tail_promise=None,
         )
 
 

@@ -57,8 +57,8 @@ class Sampling:
 class Request:
     """The facts of one request, as a server knows them when it arrives.
 
-    Lengths in tokens, `arrival_time` in seconds. `predicted_class` and `hint` are what the client
-    or a gateway said, present only where the operator trusts them (`client_hints`).
+    Lengths in tokens, `arrival_time` in seconds. `predicted_class`, `client` and `hint` are what
+    the client or a gateway said, present only where the operator trusts them (`client_hints`).
     `prompt_token_ids` is empty where the engine has none (embeddings, a trace of lengths); it is
     the engine's own sequence: read it, do not keep it.
     """
@@ -72,6 +72,7 @@ class Request:
     hint: LengthEstimate | None = None
     sampling: Sampling = Sampling()
     prompt_token_ids: Sequence[int] = field(default=(), repr=False, compare=False)
+    client: str | None = None
 
 
 class RequestView(NamedTuple):

@@ -46,8 +46,8 @@ def make_engine(
 ) -> dry.DryEngine:
     """A dry engine whose step takes 1 s: `settings` are those of DryConfig and AminConfig.
 
-    Where they say nothing else there are 64 blocks of 4 tokens, and the forecast floor is 1, as in
-    the paper.
+    Where they say nothing else there are 64 blocks of 4 tokens, bounds are 1, the forecast floor is
+    1 and nothing is promised, as in the paper.
     """
     of_amin = {field.name for field in fields(AminConfig)}
     amin = {name: settings.pop(name) for name in of_amin & set(settings)}
@@ -55,7 +55,8 @@ def make_engine(
     config = dry.DryConfig(step_time=StepTime(seconds_per_step, 0.0), **shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy)
-    return dry.DryEngine(config, AminConfig(policy=policy, **({"forecast_floor": 1} | amin)))
+    paper: dict[str, Any] = {"predictor": "constant:1", "forecast_floor": 1, "tail_promise": None}
+    return dry.DryEngine(config, AminConfig(policy=policy, **(paper | amin)))
 
 
 def make_job(
@@ -153,7 +154,7 @@ class Stepper:
         assert not scheduler.amin_intake._known
         if scheduler._guard:
             assert scheduler._guard.is_empty
-        assert not scheduler._lengths.survival[HELD].any()
+        assert not scheduler._lengths.survival[HELD, :, 1:].any()
 
 
 @pytest.fixture(scope="session")

@@ -72,17 +72,19 @@ def assert_decided_alike(
 def _dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
     """Serve `jobs` with vLLM's scheduler.
 
-    `shape` has the names of `SimulatorConfig`, and tail_promise.
+    `shape` has the names of `SimulatorConfig`, and tail_promise and predictor.
     """
     shape = dict(shape)
-    promise = shape.pop("tail_promise", None)
+    promise, predictor = shape.pop("tail_promise", None), shape.pop("predictor", "constant:1")
     blocks, floor = shape.pop("num_blocks"), shape.pop("forecast_floor")
     # One block of vLLM's pool is never used.
     shape |= {"num_gpu_blocks": blocks + 1, "step_time": step_time}
     config = dry.DryConfig(**shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy).run(jobs)
-    ours = AminConfig(policy, client_hints=True, forecast_floor=floor, tail_promise=promise, seed=3)
+    ours = AminConfig(
+        policy, predictor, client_hints=True, forecast_floor=floor, tail_promise=promise, seed=3
+    )
     return dry.DryEngine(config, ours).run(jobs)
 
 
@@ -91,9 +93,9 @@ def _simulated_run(
 ) -> RunResult:
     """Serve `jobs` with the simulator."""
     shape = dict(shape)
-    promise = shape.pop("tail_promise", None)
+    ours = {name: shape.pop(name) for name in ("tail_promise", "predictor") if name in shape}
     config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
-    return SimulatedEngine(config, policy, tail_promise=promise, seed=3).run(jobs)
+    return SimulatedEngine(config, policy, **ours, seed=3).run(jobs)
 
 
 def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:

@@ -226,8 +226,8 @@ def test_no_bound_goes_beyond_the_models_length(stepper: MakeStepper, job: MakeJ
     run.add(job("a", 4, 9, max_tokens=1000))
     view = run.scheduler._ledger.view("a")
     assert (view.max_tokens, view.upper, view.bound) == (36, 36, 36)
-    ((facts, _),) = run.scheduler.amin_intake._known.values()
-    assert facts.max_tokens == 36
+    (known,) = run.scheduler.amin_intake._known.values()
+    assert known.facts.max_tokens == 36
 
 
 def test_a_prompt_that_takes_several_steps_is_held_as_long(

@@ -12,6 +12,7 @@ from tests.dry.simulated import assert_decided_alike, check_on_random_workloads
 
 from amin.engine.step_time import StepTime
 from amin.policy.catalog import SERVABLE
+from amin.predictor.features import BEGINNING
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
@@ -24,6 +25,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "chunks": {"tail_promise": 0.5, "max_num_batched_tokens": 24, "max_num_seqs": 9},
     "prefix cache": {"tail_promise": 0.5, "enable_prefix_caching": True},
     "fcfs": {"tail_promise": 0},
+    "online": {"tail_promise": 0.5, "predictor": "online:0.7"},
 }
 requests = st.tuples(
     st.integers(1, 60),  # prompt
@@ -31,15 +33,23 @@ requests = st.tuples(
     st.floats(0, 60, width=16),  # arrival
     st.sampled_from([None, "a", "b"]),  # class
     st.none() | st.integers(1, 60),  # lower
+    st.sampled_from([None, "x", "y"]),  # client
+    st.sampled_from([None, 1, 2]),  # how a long prompt begins
 )
 
 
-def _jobs(rows: list[tuple[int, int, float, str | None, int | None]]) -> list[Job]:
+def _jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
     jobs = []
     for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
-        prompt, output, at, name, lower = row
+        prompt, output, at, name, lower, client, beginning = row
         hint = None if lower is None else LengthEstimate(lower, 60)
-        jobs.append(Job(Request(f"r{i}", prompt, 70, at, predicted_class=name, hint=hint), output))
+        tokens = ()
+        if beginning:
+            # All different behind what they share.
+            prompt += BEGINNING
+            tokens = (beginning,) * BEGINNING + (100 + i,) * (prompt - BEGINNING)
+        told = {"predicted_class": name, "hint": hint, "client": client}
+        jobs.append(Job(Request(f"r{i}", prompt, 70, at, prompt_token_ids=tokens, **told), output))
     return jobs
 
 

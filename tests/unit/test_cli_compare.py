@@ -26,13 +26,13 @@ def test_without_a_trace_it_compares_on_lmsys_like_requests(
     options = ["--num-requests", 80, "--seeds", 2, "--out", tmp_path]
     assert _run(monkeypatch, *options) == 0
     printed = capsys.readouterr()
-    for name in ("vllm-priority@0.05", "amin-dynamic", "smallest-volume"):
+    for name in ("vllm-priority@0.05", "expected-volume+0.9", "smallest-volume"):
         assert name in printed.out
-    assert "simulating: 18/18" in printed.err
+    assert "simulating: 22/22" in printed.err
     assert "amin compare" in (tmp_path / "index.html").read_text()
-    assert (tmp_path / "table.md").read_text().count("\n") == 2 + 9
-    assert (tmp_path / "runs.csv").read_text().count("\n") == 1 + 18
-    assert len(list((tmp_path / "cells").iterdir())) == 18
+    assert (tmp_path / "table.md").read_text().count("\n") == 2 + 11
+    assert (tmp_path / "runs.csv").read_text().count("\n") == 1 + 22
+    assert len(list((tmp_path / "cells").iterdir())) == 22
 
 
 def test_a_trace_of_ones_own(

@@ -16,7 +16,8 @@ from amin.policy.amin import AMIN_STATIC
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
 ledger = Ledger(AMIN_STATIC, 1000, 0, LearnedLengths())
-slot = ledger.open(Request("r", num_prompt_tokens=10, max_tokens=50), LengthEstimate(1, 50))
+request = Request("r", num_prompt_tokens=10, max_tokens=50)
+slot = ledger.open(request, LengthEstimate(1, 50), (0,) * 5)
 ledger.running([slot], [14])
 view = ledger.view("r")
 print(view.num_computed_tokens, view.num_output_tokens, view.admission_index)

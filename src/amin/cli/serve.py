@@ -7,12 +7,14 @@ import shlex
 
 import click
 
+from amin.engine.settings import TAIL_PROMISE, parse_tail_promise
 from amin.engine.vllm.config import AminConfig
 
 SERVE_EXAMPLES = """
 \b
 Examples:
   amin serve Qwen/Qwen3-8B
+  amin serve Qwen/Qwen3-8B --tail-promise off         # lowest mean, no promise
   amin serve Qwen/Qwen3-8B --policy amin-dynamic --predictor class:classes.json \\
       --client-hints --port 8000 --gpu-memory-utilization 0.9
 \b
@@ -22,7 +24,7 @@ The same on a plain vLLM server:
 \b
 With --client-hints a request may say what is known of its length:
   {"prompt": "...", "vllm_xargs": {"amin_lower": 40, "amin_upper": 300}}
-  {"prompt": "...", "vllm_xargs": {"amin_class": "summary"}}
+  {"prompt": "...", "vllm_xargs": {"amin_class": "summary", "amin_client": "app-7"}}
 """
 
 
@@ -37,13 +39,13 @@ With --client-hints a request may say what is known of its length:
     "--predictor",
     default=AminConfig.predictor,
     show_default=True,
-    help="constant:N, class:PATH or module:factory",
+    help="online[:COVERAGE], constant:N, class:PATH or module:factory",
 )
 @click.option(
     "--client-hints/--no-client-hints",
     default=False,
     show_default=True,
-    help="believe amin_lower, amin_upper, amin_class in a request's vllm_xargs",
+    help="believe amin_lower, amin_upper, amin_class, amin_client in a request's vllm_xargs",
 )
 @click.option(
     "--forecast-floor",
@@ -54,9 +56,10 @@ With --client-hints a request may say what is known of its length:
 )
 @click.option(
     "--tail-promise",
-    type=float,
-    help="nobody is passed by more than so many times the work that the worst-off request present "
-    "found on arrival [default: off]",
+    default=str(TAIL_PROMISE),
+    show_default=True,
+    help="a number: nobody is passed by more than so many times the work that the worst-off "
+    "request present found on arrival; or off",
 )
 @click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
 @click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
@@ -67,7 +70,7 @@ def serve(
     predictor: str,
     client_hints: bool,
     forecast_floor: int,
-    tail_promise: float | None,
+    tail_promise: str,
     amin_seed: int,
     dry_run: bool,
     vllm_options: tuple[str, ...],
@@ -85,7 +88,7 @@ def serve(
         predictor=predictor,
         client_hints=client_hints,
         forecast_floor=forecast_floor,
-        tail_promise=tail_promise,
+        tail_promise=parse_tail_promise(tail_promise),
         seed=amin_seed,
     )
     command, environment = server_command(model, config, vllm_options)

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from amin.engine.settings import TAIL_PROMISE, parse_tail_promise
 from amin.engine.stock import STOCK
+from amin.engine.vllm.config import AminConfig
 from amin.errors import UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
+
+DEFAULT = f"{AminConfig.policy}+{TAIL_PROMISE:g}"
 
 WATERMARK = 0.05
 """The best of those tried for stock priority (README, "What it brings")."""
@@ -19,7 +23,10 @@ WATERMARK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A row of the comparison: `scheduler` is a stock name or a policy of amin's."""
+    """A row of the comparison: `scheduler` is a stock name or a policy of amin's.
+
+    ``policy+0.9`` is a policy with a tail promise.
+    """
 
     name: str
     scheduler: str
@@ -34,11 +41,14 @@ _HEADROOM = f", with {WATERMARK:.0%} of the memory kept free at admission (--wat
 CONTENDERS = (
     Contender("vllm-fcfs", "vllm-fcfs", _FCFS),
     Contender("vllm-fcfs-watermark", "vllm-fcfs", _FCFS + _HEADROOM, WATERMARK),
-    Contender("vllm-priority", "vllm-priority", _PRIORITY),
     Contender("vllm-priority-watermark", "vllm-priority", _PRIORITY + _HEADROOM, WATERMARK),
-    *(
-        Contender(name, name, POLICIES[name].summary)
-        for name in ("amax", "amin-static", "amin-dynamic")
+    Contender("amax", "amax", POLICIES["amax"].summary),
+    Contender("amin-dynamic", "amin-dynamic", POLICIES["amin-dynamic"].summary),
+    Contender(
+        DEFAULT,
+        DEFAULT,
+        f"the default of amin serve: {POLICIES[AminConfig.policy].summary}; nobody is passed by "
+        f"more than {TAIL_PROMISE:g} x the work that the worst-off found on arrival",
     ),
 )
 BASELINE = CONTENDERS[0]
@@ -47,14 +57,18 @@ BASELINE = CONTENDERS[0]
 def contenders(names: Iterable[str] = ()) -> Sequence[Contender]:
     """The contenders of these names, all of the demo where there are none; the baseline first.
 
-    A name may also be any policy of the catalog or ``module:ATTRIBUTE``. Raises `UnknownNameError`
+    A name may also be any policy of the catalog or ``module:ATTRIBUTE``, each also with a tail
+    promise (``amin-dynamic+0.9``). Raises `UnknownNameError`
     for any other.
     """
     by_name = {contender.name: contender for contender in CONTENDERS}
     chosen = []
     for name in names:
-        if name not in by_name and name not in POLICIES and ":" not in name:
+        policy, _, promise = name.partition("+")
+        if name not in by_name and policy not in POLICIES and ":" not in policy:
             raise UnknownNameError("schedulers", name, {*by_name, *POLICIES, *STOCK})
-        chosen.append(by_name.get(name) or Contender(name, name, get_policy(name).summary))
+        if promise:
+            parse_tail_promise(promise)
+        chosen.append(by_name.get(name) or Contender(name, name, get_policy(policy).summary))
     rest = [contender for contender in chosen or CONTENDERS if contender != BASELINE]
     return [BASELINE, *rest]

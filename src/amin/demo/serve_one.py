@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from amin.engine.settings import parse_tail_promise
 from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.record import RequestRecord, RunResult
@@ -88,10 +89,20 @@ def serve(job: ServeJob) -> RunResult:
 
 
 def scheduler_options(scheduler: str, predictor: str, seed: int) -> dict[str, Any]:
-    """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints."""
+    """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints.
+
+    ``policy+0.9`` is a policy with a tail promise.
+    """
     if scheduler in STOCK:
         return {"scheduling_policy": scheduler.removeprefix("vllm-")}
-    settings = AminConfig(policy=scheduler, predictor=predictor, client_hints=True, seed=seed)
+    policy, _, promise = scheduler.partition("+")
+    settings = AminConfig(
+        policy=policy,
+        predictor=predictor,
+        client_hints=True,
+        tail_promise=parse_tail_promise(promise or "off"),
+        seed=seed,
+    )
     return {
         "scheduling_policy": "fcfs",
         "scheduler_cls": "amin.engine.vllm.AminScheduler",

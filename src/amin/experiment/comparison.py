@@ -13,6 +13,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from amin.engine.settings import parse_tail_promise
 from amin.errors import ConfigError
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, Row, sweep
@@ -104,19 +105,29 @@ def cells_of(
 ) -> list[Cell]:
     """A cell for each policy and seed.
 
-    A policy is as for `Setting`, or such a name with a watermark: ``vllm-priority@0.05``.
+    A policy is as for `Setting`, or such a name with a watermark (``vllm-priority@0.05``), a tail
+    promise (``amin-dynamic+0.9``), or both.
     """
     cells = []
     for policy in policies:
         label = policy if isinstance(policy, str) else policy.name
-        changed = setting
-        if isinstance(policy, str) and "@" in policy:
-            policy, _, watermark = policy.partition("@")
-            changed = replace(setting, watermark=_share(watermark, label))
-        for seed in seeds:
-            each = replace(changed, policy=policy, seed=seed)
-            cells.append(Cell(label, traffic, each))
+        changed = replace(setting, policy=policy)
+        if isinstance(policy, str):
+            changed = named(policy, setting)
+        cells += [Cell(label, traffic, replace(changed, seed=seed)) for seed in seeds]
     return cells
+
+
+def named(label: str, setting: Setting) -> Setting:
+    """The setting with what ``NAME[@WATERMARK][+PROMISE]`` says."""
+    name, has_promise, promise = label.partition("+")
+    name, has_watermark, watermark = name.partition("@")
+    changed = replace(setting, policy=name)
+    if has_promise:
+        changed = replace(changed, tail_promise=parse_tail_promise(promise))
+    if has_watermark:
+        changed = replace(changed, watermark=_share(watermark, label))
+    return changed
 
 
 def compare(
@@ -149,4 +160,6 @@ def _share(text: str, label: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"policies: got {label!r}, allowed: NAME or NAME@WATERMARK") from error
+        raise ConfigError(
+            f"policies: got {label!r}, allowed: NAME[@WATERMARK][+PROMISE]"
+        ) from error

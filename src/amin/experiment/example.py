@@ -15,7 +15,10 @@ POLICIES = (
     "amax",
     "amin-static",
     "amin-dynamic",
+    "amin-dynamic+0.9",
+    "expected-volume+0.9",
     "hindsight",
     "smallest-volume",
 )
-"""Stock vLLM, also with a watermark; the paper's policies; and two that are told the truth."""
+"""Stock vLLM, also with a watermark; the paper's policies; with a promise on the tail A_min and the
+default of ``amin serve``; and two that are told the truth."""

@@ -16,6 +16,8 @@ SHIPPED = (
     "amin.policy.priority:PRIORITY",
     "amin.policy.fcfs:LEAST_COMPUTED_FIRST",
     "amin.policy.fcfs:RETRACT",
+    "amin.policy.fcfs:COST_AWARE",
+    "amin.policy.fcfs:PAST_FUTURE",
     "amin.policy.mc:MC_SF",
     "amin.policy.mc:MC_BENCHMARK",
     "amin.policy.gsa:GSA",

@@ -1,4 +1,4 @@
-"""Predictors by specification: ``constant:N``, ``class:PATH``, or ``module:factory``."""
+"""Predictors by specification: ``online``, ``constant:N``, ``class:PATH``, ``module:factory``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from amin.predictor.constant import ConstantPredictor
 from amin.predictor.interface import Predictor
 
 PREDICTORS: dict[str, Callable[[str], Predictor]] = {
+    "online": lambda argument: _online(argument),
     "constant": lambda argument: ConstantPredictor(_positive_integer(argument or "1")),
     "class": lambda argument: ClassTablePredictor.from_file(_path(argument)),
 }
@@ -55,7 +56,8 @@ def get_predictor(spec: str) -> Predictor:
 def _split(spec: str) -> tuple[str, str]:
     kind, _, argument = spec.partition(":") if isinstance(spec, str) else ("", "", "")
     if kind not in PREDICTORS and not (kind and argument):
-        raise UnknownNameError("predictor", spec, ["constant:N", "class:PATH", "module:factory"])
+        allowed = ["online[:COVERAGE]", "constant:N", "class:PATH", "module:factory"]
+        raise UnknownNameError("predictor", spec, allowed)
     return kind, argument
 
 
@@ -63,6 +65,16 @@ def _path(argument: str) -> Path:
     if not argument:
         raise ConfigError("predictor: class needs a table, allowed: class:PATH")
     return Path(argument)
+
+
+def _online(text: str) -> Predictor:
+    # The command line starts without a compiler.
+    from amin.predictor.online import COVERAGE, OnlinePredictor
+
+    try:
+        return OnlinePredictor(float(text) if text else COVERAGE)
+    except ValueError as error:
+        raise ConfigError(f"predictor: online:{text:.20}, allowed: online:C, 0 < C < 1") from error
 
 
 def _positive_integer(text: str) -> int:

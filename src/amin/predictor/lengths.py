@@ -1,82 +1,101 @@
 """Lengths learned from the replies of this very server, as they end; nothing to train.
 
-A survival estimate (`amin.predictor.survival`) for each class that a trusted client names, and for
-all together. From it comes what a policy is told of the mean and mean square of what remains,
-whichever predictor gives the bounds.
+A survival estimate (`amin.predictor.survival`) for all replies and for groups of them, by each
+feature that a server sees of a request (`amin.predictor.features`); the feature that has told most
+is used (`amin.predictor.choice`). From it comes what a policy is told of the mean and mean square
+of what remains, whichever predictor gives the bounds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from amin.predictor.choice import NONE, choose, group_of, judge, new_gains
+from amin.predictor.features import FEATURES, NUM_GROUPS, Groups
 from amin.predictor.survival import (
     ALL,
     CUT,
-    ENDS_PER_REFRESH,
     FINISHED,
     HELD,
-    TOLD,
     Ints,
+    is_due,
+    lower_bound,
     new_survival,
     note,
     refresh_with,
 )
 from amin.request import Request
 
-MAX_GROUPS = 63
-"""Classes beyond these are learned with all others."""
+Row = Sequence[int] | Ints
 
-
-class Groups:
-    """Numbers for the groups that lengths are learned by: a class's own, or that of all."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def of(self, name: str | None, is_told: bool) -> int:
-        """The group of a request of this class; `is_told` says that there is an interval.
-
-        `TOLD` where there is no class and an interval, which is then believed.
-        """
-        if name is None:
-            return TOLD if is_told else ALL
-        if name not in self._numbers and len(self._numbers) < MAX_GROUPS:
-            self._numbers[name] = len(self._numbers) + 1
-        return self._numbers.get(name, ALL)
+_NOBODY = np.zeros(0, np.int64)
 
 
 class LearnedLengths:
     """Learns as replies end.
 
-    `survival` is the estimate, of which rows and columns are those of `amin.predictor.survival`.
+    `survival` is the estimate and `gains` what each feature has told, as the compiled parts have
+    them. A request's groups are a row of integers, one for each feature.
     """
 
     def __init__(self) -> None:
-        self.survival = new_survival(MAX_GROUPS)
+        self.survival = new_survival(NUM_GROUPS)
+        self.gains = new_gains(len(FEATURES))
         self._groups = Groups()
-        self._ends = 0
+        self._num_new = self._num_ended = 0
+        self._row = np.zeros((1, len(FEATURES)), np.int64)
+        # Compile now, not in the first step under load.
+        self.refresh(self._row)
 
-    def group(self, request: Request) -> int:
-        """Whose replies this one's length is learned with; see `Groups`."""
-        return self._groups.of(request.predicted_class, request.hint is not None)
+    def arrived(self, request: Request) -> tuple[int, ...]:
+        """Whose replies this one's length is learned with, by each feature."""
+        return self._groups.arrived(request)
 
-    def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
+    @property
+    def feature(self) -> str | None:
+        """The feature that is used now; None where all replies are learned together."""
+        chosen = int(self.gains[-1])
+        return None if chosen == NONE or self.gains[chosen] <= 0 else FEATURES[chosen]
+
+    def in_words(self) -> str:
+        """The feature that is used, and what each has told, for a log."""
+        told = ", ".join(
+            f"{name} {gain:+.0f}" for name, gain in zip(FEATURES, self.gains[:-1], strict=True)
+        )
+        return f"{self.feature or 'all replies together'} (nats gained: {told})"
+
+    def lower_bound(self, request: Request, coverage: float) -> int:
+        """The length that a share `coverage` of such replies has at least."""
+        self._row[0] = self._groups.of(request)
+        group = group_of(self._row, self.gains, 0)
+        return int(lower_bound(self.survival, max(group, ALL), coverage))
+
+    def learn(self, groups: Row, num_output_tokens: int, is_censored: bool) -> None:
         """Count a reply at its end, or as longer than what was made of it."""
+        self._row[0] = groups
         what = CUT if is_censored else FINISHED
-        note(self.survival, what, self.group(request), num_output_tokens, 1.0)
-        self._ends += 1
+        judge(self.gains, self.survival, self._row, 0, what, num_output_tokens)
+        note(self.survival, what, self._row, 0, num_output_tokens, 1.0)
+        self._num_new += 1
+        self._num_ended += 1
 
-    def hold(self, group: int, num_output_tokens: int, weight: float) -> None:
+    def hold(self, groups: Row, num_output_tokens: int, weight: float) -> None:
         """A reply of which so many tokens are made begins (1) or ceases (-1) to wait."""
-        note(self.survival, HELD, group, num_output_tokens, weight)
+        self._row[0] = groups
+        note(self.survival, HELD, self._row, 0, num_output_tokens, weight)
 
     @property
     def is_due(self) -> bool:
         """Whether enough has ended to learn from."""
-        return self._ends >= ENDS_PER_REFRESH
+        return bool(is_due(self._num_new, self._num_ended))
 
-    def refresh(self, groups: Ints, num_output_tokens: Ints) -> None:
-        """Learn from all that was counted, and from the replies in progress, given as arrays."""
-        self._ends = 0
-        refresh_with(self.survival, len(self._groups), groups, num_output_tokens)
+    def refresh(self, groups: Ints, slots: Ints = _NOBODY, made: Ints = _NOBODY) -> None:
+        """Learn from all that was counted, and from the replies in progress.
+
+        `slots` says which rows of the matrix `groups` these have, `made` how many tokens.
+        """
+        self._num_new = 0
+        refresh_with(self.survival, groups, slots, made)
+        choose(self.gains)

@@ -168,6 +168,7 @@ class _Checked:
             priority=self._counts("priority", -(2**62)) if has_priority else zero,
             request_id=ids,
             predicted_class=self._texts.get("predicted_class", none),
+            client=self._texts.get("client", none),
         )
 
     def _arrivals(self) -> Floats:

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
-_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids"
+_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids", "client"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Trace(Sequence[Job]):
                        is cut there
     lower, upper       what was predicted of the output length; both 0 where nothing was
     priority           smaller is more urgent
-    request_id, predicted_class   texts; an empty array where there are none: ids are then the
-                       numbers from 0 on
+    request_id, predicted_class, client   texts; an empty array where there are none: ids are then
+                       the numbers from 0 on
     prompt_token_ids   sequences of integers, as in `Request`; an empty array where none is known
     """
 
@@ -47,6 +47,7 @@ class Trace(Sequence[Job]):
     request_id: Texts
     predicted_class: Texts
     prompt_token_ids: Texts = field(default_factory=lambda: np.empty(0, np.object_))
+    client: Texts = field(default_factory=lambda: np.empty(0, np.object_))
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -79,6 +80,7 @@ class Trace(Sequence[Job]):
             request_id=np.array([request.request_id for request in requests], np.object_),
             predicted_class=np.array([r.predicted_class for r in requests], np.object_),
             prompt_token_ids=as_objects([r.prompt_token_ids for r in requests]),
+            client=np.array([r.client for r in requests], np.object_),
         )
 
     @classmethod
@@ -108,10 +110,12 @@ class Trace(Sequence[Job]):
     @overload
     def __getitem__(self, index: int) -> Job: ...
     @overload
-    def __getitem__(self, index: slice) -> Trace: ...
-    def __getitem__(self, index: int | slice) -> Job | Trace:
-        if isinstance(index, slice):
-            return Trace(*(getattr(self, column.name)[index] for column in fields(self)))
+    def __getitem__(self, index: slice | Ints) -> Trace: ...
+    def __getitem__(self, index: int | slice | Ints) -> Job | Trace:
+        """A request; or those of a slice or of an array of indices."""
+        if isinstance(index, slice | np.ndarray):
+            columns = (getattr(self, column.name) for column in fields(self))
+            return Trace(*(column[index] if len(column) else column for column in columns))
         index = range(len(self))[index]
         hint = None
         if self.lower[index]:
@@ -125,6 +129,7 @@ class Trace(Sequence[Job]):
             predicted_class=self.predicted_class[index] if len(self.predicted_class) else None,
             hint=hint,
             prompt_token_ids=self.prompt_token_ids[index] if len(self.prompt_token_ids) else (),
+            client=self.client[index] if len(self.client) else None,
         )
         return Job(request, int(self.num_output_tokens[index]))
 

@@ -3,7 +3,8 @@ import pytest
 from amin.demo.budget import Speed
 from amin.demo.contenders import BASELINE, CONTENDERS, contenders
 from amin.demo.run import Measured
-from amin.errors import UnknownNameError
+from amin.engine.vllm.config import AminConfig
+from amin.errors import ConfigError, UnknownNameError
 from amin.policy.catalog import POLICIES
 
 
@@ -17,9 +18,18 @@ def test_the_baseline_is_always_there_and_first() -> None:
 
 
 def test_stock_vllm_is_shown_with_its_best_setting_too() -> None:
-    """FCFS and priority, each with and without headroom."""
+    """FCFS and priority, both with headroom."""
     stock = {(c.scheduler, c.watermark) for c in CONTENDERS if c.scheduler.startswith("vllm-")}
-    assert stock == {(s, w) for s in ("vllm-fcfs", "vllm-priority") for w in (0.0, 0.05)}
+    assert stock == {("vllm-fcfs", 0.0), ("vllm-fcfs", 0.05), ("vllm-priority", 0.05)}
+
+
+def test_the_default_of_a_server_is_shown() -> None:
+    """With the promise that it makes; any other policy may have one, too."""
+    default = AminConfig()
+    assert f"{default.policy}+{default.tail_promise}" in [c.scheduler for c in CONTENDERS]
+    assert contenders(["amin-dynamic+0.5"])[1].scheduler == "amin-dynamic+0.5"
+    with pytest.raises(ConfigError, match=r"tail_promise: got -1"):
+        contenders(["amin-dynamic+-1"])
 
 
 def test_any_policy_may_take_part() -> None:

@@ -24,13 +24,13 @@ def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults() -> None:
-    """Out of the box: A_min static, bound 1 for all, clients not believed, a block of forecast."""
+    """Out of the box: expected volumes learned online, a promise, clients not believed."""
     assert AminConfig.from_vllm({}) == AminConfig(
-        policy="amin-static",
-        predictor="constant:1",
+        policy="expected-volume",
+        predictor="online",
         client_hints=False,
         forecast_floor=16,
-        tail_promise=None,
+        tail_promise=0.9,
         seed=0,
     )
 

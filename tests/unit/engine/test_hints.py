@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from amin.engine.vllm.hints import MAX_CLASS_LENGTH, MAX_TOKENS, Hints, parse_hints
+from amin.engine.vllm.hints import MAX_NAME_LENGTH, MAX_TOKENS, Hints, parse_hints
 from amin.errors import HintError
 from amin.request import LengthEstimate
 
@@ -61,7 +61,7 @@ def test_bounds_are_integers_in_range(field: str, value: object) -> None:
         parse_hints({field: value}, 100)
 
 
-@pytest.mark.parametrize("value", ["", "x" * (MAX_CLASS_LENGTH + 1), 3, True, ["chat"]])
+@pytest.mark.parametrize("value", ["", "x" * (MAX_NAME_LENGTH + 1), 3, True, ["chat"]])
 def test_a_class_is_a_short_string(value: object) -> None:
     """Empty, too long and other types are refused."""
     with pytest.raises(HintError, match=r"^amin_class: got"):

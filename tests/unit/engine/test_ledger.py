@@ -25,7 +25,8 @@ def open_row(ledger: Ledger, request_id: str = "a", **fields: Any) -> None:
     """A request with prompt 10, max_tokens 100, predicted 4-50; name what differs."""
     estimate = LengthEstimate(fields.pop("lower", 4), fields.pop("upper", 50))
     usual = {"num_prompt_tokens": 10, "max_tokens": 100}
-    ledger.open(Request(request_id, **(usual | fields)), estimate)
+    request = Request(request_id, **(usual | fields))
+    ledger.open(request, estimate, ledger.lengths.arrived(request))
 
 
 def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:

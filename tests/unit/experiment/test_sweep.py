@@ -181,7 +181,8 @@ def test_a_broken_policy_is_one_line_and_runs_nothing(
     ("names", "words"),
     [
         (["nope"], "policy: unknown 'nope'"),
-        (["vllm-fcfs@much"], "policies: got 'vllm-fcfs@much', allowed: NAME or NAME@WATERMARK"),
+        (["vllm-fcfs@much"], r"policies: got 'vllm-fcfs@much', allowed: NAME\[@WATERMARK\]"),
+        (["fcfs+much"], "tail_promise: got 'much', allowed: off or a number"),
         ([], "allowed: one or more of each"),
     ],
 )

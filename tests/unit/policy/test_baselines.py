@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from amin.policy.fcfs import FCFS, LEAST_COMPUTED_FIRST, RETRACT
+from amin.policy.fcfs import COST_AWARE, FCFS, LEAST_COMPUTED_FIRST, PAST_FUTURE, RETRACT
 from amin.policy.interface import Policy
 from amin.policy.priority import PRIORITY
 from amin.request import RequestView
@@ -10,7 +10,9 @@ from amin.request import RequestView
 MakeView = Callable[..., RequestView]
 
 
-@pytest.mark.parametrize("policy", [FCFS, LEAST_COMPUTED_FIRST, RETRACT], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "policy", [FCFS, LEAST_COMPUTED_FIRST, PAST_FUTURE, RETRACT], ids=lambda p: p.name
+)
 def test_fcfs_family_admits_by_arrival(policy: Policy, view: MakeView) -> None:
     """The earlier arrival is next, however long its bound or urgent the other."""
     early = view(arrival_index=1, bound=90, priority=5)
@@ -19,7 +21,7 @@ def test_fcfs_family_admits_by_arrival(policy: Policy, view: MakeView) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", [FCFS, LEAST_COMPUTED_FIRST, RETRACT, PRIORITY], ids=lambda p: p.name
+    "policy", [FCFS, LEAST_COMPUTED_FIRST, COST_AWARE, RETRACT, PRIORITY], ids=lambda p: p.name
 )
 def test_baselines_reserve_for_one_token(policy: Policy, view: MakeView) -> None:
     """They have no forecast: admission is the engine's own "does it fit now"."""
@@ -53,6 +55,19 @@ def test_retract_longest_prompt_leaves_among_equals(view: MakeView) -> None:
     """Among equal outputs the longest prompt has the smallest key."""
     long, short = view(num_prompt_tokens=900), view(num_prompt_tokens=30)
     assert RETRACT.preemption_order(long) < RETRACT.preemption_order(short)
+
+
+def test_cost_aware_the_least_finished_leaves(view: MakeView) -> None:
+    """By the share of max_tokens, not by the tokens made."""
+    begun = view(num_output_tokens=50, max_tokens=1000)
+    nearly = view(num_output_tokens=9, max_tokens=10)
+    assert COST_AWARE.preemption_order(begun) < COST_AWARE.preemption_order(nearly)
+
+
+def test_past_future_reserves_what_others_had(view: MakeView) -> None:
+    """Of 27 expected, 20 are left after 7, and one at least however many were made."""
+    assert PAST_FUTURE.forecast(view(mean_remaining=27, num_output_tokens=7)) == 20
+    assert PAST_FUTURE.forecast(view(mean_remaining=27, num_output_tokens=90)) == 1
 
 
 def test_most_urgent_is_next(view: MakeView) -> None:

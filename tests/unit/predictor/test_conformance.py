@@ -10,11 +10,13 @@ from amin.predictor.class_table import ClassBounds, ClassTablePredictor
 from amin.predictor.conformance import CHECKS, check_predictor, random_requests
 from amin.predictor.constant import ConstantPredictor
 from amin.predictor.interface import Predictor
+from amin.predictor.online import OnlinePredictor
 from amin.request import LengthEstimate, Request
 
 SHIPPED: dict[str, conformance.MakePredictor] = {
     "constant": ConstantPredictor,
     "constant:1000000000": lambda: ConstantPredictor(10**9),
+    "online": OnlinePredictor,
     "class": lambda: ClassTablePredictor({"chat": ClassBounds(40, 90), "0": ClassBounds(3)}),
 }
 

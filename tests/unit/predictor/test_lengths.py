@@ -1,51 +1,58 @@
-"""Whose replies a length is learned with, and when."""
+"""What is learned from, when, and which feature of a request is used."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from amin.predictor.lengths import MAX_GROUPS, LearnedLengths
-from amin.predictor.survival import ALL, ENDS_PER_REFRESH, TOLD, remaining
-from amin.request import LengthEstimate, Request
+from amin.predictor.features import FEATURES
+from amin.predictor.lengths import LearnedLengths
+from amin.predictor.online import OnlinePredictor
+from amin.predictor.survival import ALL, ENDS_PER_REFRESH, remaining
+from amin.request import Request
 
-NOBODY = np.zeros(0, np.int64)
-
-
-def _request(name: str | None = None, hint: LengthEstimate | None = None) -> Request:
-    return Request("r", 5, 1000, predicted_class=name, hint=hint)
+ONE_ROW = np.zeros((1, len(FEATURES)), np.int64)
 
 
-def test_a_class_has_a_group_of_its_own() -> None:
-    """The same one each time; without a class, all; with an interval alone nothing is learned."""
-    lengths, hint = LearnedLengths(), LengthEstimate(1, 5)
-    first, other = lengths.group(_request("a")), lengths.group(_request("b"))
-    assert len({first, other, ALL, TOLD}) == 4
-    assert lengths.group(_request("a", hint)) == first
-    assert lengths.group(_request()) == ALL
-    assert lengths.group(_request(hint=hint)) == TOLD
+def _request(name: str | None = None, client: str | None = None) -> Request:
+    return Request("r", 5, 1000, predicted_class=name, client=client)
 
 
-def test_classes_without_end_take_no_memory_without_end() -> None:
-    """Those beyond the last group are learned with all."""
-    lengths = LearnedLengths()
-    groups = [lengths.group(_request(str(i))) for i in range(10 * MAX_GROUPS)]
-    assert max(groups) == MAX_GROUPS
-    assert set(groups[MAX_GROUPS:]) == {ALL}
+def _learn(lengths: LearnedLengths, request: Request, length: int, is_cut: bool = False) -> None:
+    lengths.learn(lengths.arrived(request), length, is_cut)
+    if lengths.is_due:
+        lengths.refresh(ONE_ROW)
+
+
+def _bound(lengths: LearnedLengths, request: Request) -> int:
+    """The length that half of such replies have."""
+    return lengths.lower_bound(request, 0.5)
 
 
 def test_learns_when_enough_has_ended() -> None:
-    """Not at every end, and by class."""
+    """Not at every end, but in the beginning."""
     lengths = LearnedLengths()
+    for _ in range(200):
+        _learn(lengths, _request(), 10)
+    lengths.refresh(ONE_ROW)
     for _ in range(ENDS_PER_REFRESH - 1):
-        lengths.learn(_request("a"), 10, is_censored=False)
+        lengths.learn(lengths.arrived(_request()), 10, is_censored=False)
     assert not lengths.is_due
-    lengths.learn(_request("a"), 10, is_censored=False)
+    lengths.learn(lengths.arrived(_request()), 10, is_censored=False)
     assert lengths.is_due
-    lengths.refresh(NOBODY, NOBODY)
+    lengths.refresh(ONE_ROW)
     assert not lengths.is_due
-    mean, _ = remaining(lengths.survival, lengths.group(_request("a")), 0, 1000)
-    assert mean < 80
+    assert remaining(lengths.survival, ALL, 0, 1000)[0] < 20
+
+
+def test_learns_from_the_very_first_replies() -> None:
+    """After five of ten tokens, less is expected than before."""
+    lengths = LearnedLengths()
+    for _ in range(5):
+        _learn(lengths, _request(), 10)
+    assert remaining(lengths.survival, ALL, 0, 1000)[0] < 60
 
 
 def test_a_reply_that_was_cut_is_longer_than_that() -> None:
@@ -54,21 +61,74 @@ def test_a_reply_that_was_cut_is_longer_than_that() -> None:
     for share in (0.0, 0.5):
         lengths = LearnedLengths()
         for i in range(2000):
-            lengths.learn(_request(), 10, is_censored=i < share * 2000)
-        lengths.refresh(NOBODY, NOBODY)
+            lengths.learn(lengths.arrived(_request()), 10, is_censored=i < share * 2000)
+        lengths.refresh(ONE_ROW)
         means.append(remaining(lengths.survival, ALL, 0, 10_000)[0])
     assert means[0] == pytest.approx(10, rel=0.05)
     assert means[1] > 50
 
 
-def test_wrong_classes_do_little_harm() -> None:
-    """Classes that say nothing lead to what all together say."""
+NAMED: dict[str, Callable[[int], Request]] = {
+    "class": lambda i: Request("r", 5, 1000, predicted_class=str(i)),
+    "client": lambda i: Request("r", 5, 1000, client=str(i)),
+    "prompt beginning": lambda i: Request("r", 99, 1000, prompt_token_ids=(i,) * 99),
+    "prompt length": lambda i: Request("r", 5 + 1000 * i, 1000),
+    "max_tokens": lambda i: Request("r", 5, 1000 + i),
+}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_feature_that_tells_lengths_apart_is_used(feature: str) -> None:
+    """Whichever it is; the others say nothing here."""
     lengths, rng = LearnedLengths(), np.random.default_rng(0)
-    for length in rng.integers(1, 400, 3000).tolist():
-        name = str(rng.integers(0, 4))
-        lengths.learn(_request(name), length, is_censored=False)
-    lengths.refresh(NOBODY, NOBODY)
-    all_of_them, _ = remaining(lengths.survival, ALL, 0, 1000)
+    for i in rng.integers(0, 4, 1500).tolist():
+        _learn(lengths, NAMED[feature](i), int(rng.integers(1, 20)) + 200 * i)
+    assert lengths.feature == feature
+    assert feature in lengths.in_words()
+    for i in range(4):
+        assert _bound(lengths, NAMED[feature](i)) == pytest.approx(10 + 200 * i, rel=0.3, abs=5)
+
+
+def test_classes_that_tell_nothing_are_dropped() -> None:
+    """Drawn at random: what is foretold is what all replies together say, or next to it."""
+    lengths, rng = LearnedLengths(), np.random.default_rng(0)
+    for length in rng.integers(1, 400, 6000).tolist():
+        _learn(lengths, _request(str(rng.integers(0, 40))), length)
+    assert lengths.feature is None or lengths.gains[:-1].max() < 20
     for name in "0123":
-        mean, _ = remaining(lengths.survival, lengths.group(_request(name)), 0, 1000)
-        assert mean == pytest.approx(all_of_them, rel=0.1)
+        assert _bound(lengths, _request(name)) == pytest.approx(200, rel=0.15)
+
+
+def test_another_feature_takes_over_when_it_tells_more() -> None:
+    """Classes that were right become random, and clients tell lengths apart from then on."""
+    lengths, rng = LearnedLengths(), np.random.default_rng(0)
+    for i in rng.integers(0, 2, 1000).tolist():
+        _learn(lengths, _request(str(i), client="any"), 10 + 300 * i)
+    assert lengths.feature == "class"
+    for i in rng.integers(0, 2, 3000).tolist():
+        _learn(lengths, _request(str(rng.integers(0, 2)), client=str(i)), 10 + 300 * i)
+    assert lengths.feature == "client"
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.95])
+def test_the_bound_has_the_coverage_that_was_asked_for(coverage: float) -> None:
+    """Each reply predicted before it is learned, after the first three hundred; bins are 3 %."""
+    predictor, rng = OnlinePredictor(coverage), np.random.default_rng(1)
+    held = []
+    for length in (rng.geometric(0.01, 4000) + 20).tolist():
+        request = Request("r", 5, 10_000)
+        held.append(predictor.predict(request).lower <= length)
+        predictor.learn(request, length, is_censored=False)
+    assert np.mean(held[300:]) == pytest.approx(coverage, abs=0.02)
+
+
+def test_memory_has_a_bound() -> None:
+    """A million clients and prompts take no more than ten thousand do."""
+    lengths = LearnedLengths()
+    sizes = []
+    for i in range(30_000):
+        request = Request("r", i % 500 + 64, i + 1, prompt_token_ids=(i,) * 64, client=str(i))
+        lengths.arrived(request)
+        if i % 10_000 == 9_999:
+            sizes.append([len(v._seen) + len(v.numbers) for v in lengths._groups.values])
+    assert sizes[1] == sizes[2]

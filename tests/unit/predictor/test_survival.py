@@ -32,11 +32,15 @@ def test_bins_are_in_order_and_narrow(position: int) -> None:
     assert number < NUM_BINS
 
 
+GROUPS = np.arange(3).reshape(-1, 1)
+"""A request in slot g is of group g."""
+
+
 def _learned(lengths: list[int], group: int = ALL, num_groups: int = 1) -> np.ndarray:
     survival = new_survival(num_groups)
     for length in lengths:
-        note(survival, FINISHED, group, length, 1.0)
-    refresh(survival, survival.shape[1] - 1)
+        note(survival, FINISHED, GROUPS, group, length, 1.0)
+    refresh(survival)
     return survival
 
 
@@ -62,9 +66,9 @@ def test_replies_that_go_on_count_where_they_have_been() -> None:
     """Half of them ended at 10, half go on at 50: what is left at 0 is longer than 10."""
     ended = _learned([10] * 100)
     going = new_survival(1)
-    note(going, FINISHED, ALL, 10, 100.0)
-    note(going, HELD, ALL, 50, 100.0)
-    refresh(going, 1)
+    note(going, FINISHED, GROUPS, ALL, 10, 100.0)
+    note(going, HELD, GROUPS, ALL, 50, 100.0)
+    refresh(going)
     assert remaining(ended, ALL, 0, MANY)[0] == pytest.approx(10, rel=0.25)
     assert remaining(going, ALL, 0, MANY)[0] > 50
 
@@ -72,12 +76,12 @@ def test_replies_that_go_on_count_where_they_have_been() -> None:
 def test_an_unknown_group_is_like_the_whole_and_a_known_one_like_itself() -> None:
     """Ten replies are as much as the whole's word; a thousand are nearly all of it."""
     survival = new_survival(2)
-    note(survival, FINISHED, 1, 100, 1000.0)
-    refresh(survival, survival.shape[1] - 1)
+    note(survival, FINISHED, GROUPS, 1, 100, 1000.0)
+    refresh(survival)
     whole = remaining(survival, ALL, 0, MANY)[0]
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(whole, rel=0.02)
-    note(survival, FINISHED, 2, 10, 1000.0)
-    refresh(survival, survival.shape[1] - 1)
+    note(survival, FINISHED, GROUPS, 2, 10, 1000.0)
+    refresh(survival)
     assert remaining(survival, 2, 0, MANY)[0] == pytest.approx(10, rel=0.1)
     assert remaining(survival, 1, 0, MANY)[0] == pytest.approx(100, rel=0.1)
 
@@ -93,6 +97,6 @@ def test_old_replies_are_forgotten() -> None:
     """After 100,000 ends of 20 tokens, as many of 200 in their place."""
     survival = _learned([20] * 500)
     for _ in range(3000):
-        note(survival, FINISHED, ALL, 200, 32.0)
-        refresh(survival, survival.shape[1] - 1)
+        note(survival, FINISHED, GROUPS, ALL, 200, 32.0)
+        refresh(survival)
     assert remaining(survival, ALL, 0, MANY)[0] == pytest.approx(200, rel=0.05)

@@ -35,7 +35,6 @@ from amin.engine.simulator.state import (
     FIRST_SCHEDULED,
     FREE,
     FRONTIER,
-    GROUP,
     LANE_FRONTIER,
     LAST,
     LENGTH,
@@ -106,7 +105,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             counts[WAITING_VOLUME] -= waiting_volume(state.table, slot)
         if limits.learns:
             made = state.table[slot, NUM_OUTPUT]
-            note(state.survival, HELD, state.facts[slot, GROUP], made, -1.0)
+            note(state.survival, HELD, state.groups, slot, made, -1.0)
         _start(state, slot, blocks, start, new)
         if limits.has_prefix_cache:
             first, cached = state.facts[slot, PAGES], start // limits.block_size

@@ -117,11 +117,17 @@ class SimulatorConfig:
         )
 
     def limits(
-        self, policy: Policy, rules_of: int, promise: float | None, max_steps_without_end: int
+        self,
+        policy: Policy,
+        rules_of: int,
+        promise: float | None,
+        coverage: float,
+        max_steps_without_end: int,
     ) -> Limits:
         """The shape as the kernel takes it, with what it must know of the policy.
 
-        `promise` is that of `amin.engine.promise`; vLLM's own schedulers make none.
+        `promise` is that of `amin.engine.promise`; vLLM's own schedulers make none. `coverage` is
+        that of `amin.predictor.online`, 0 without it.
         """
         is_ours = rules_of == POLICY
         has_promise = is_ours and promise is not None
@@ -143,6 +149,7 @@ class SimulatorConfig:
             is_unit_time=int(self.is_unit_time),
             has_prefix_cache=int(self.enable_prefix_caching),
             learns=int(is_ours and not policy.is_clairvoyant),
+            coverage=coverage,
             has_promise=int(has_promise),
             promise=float(promise) if promise is not None else math.inf,
             max_steps_without_end=max_steps_without_end,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 
@@ -22,13 +21,13 @@ from amin.engine.rows import (
 )
 from amin.engine.settings import check_tail_promise
 from amin.engine.simulator.config import SimulatorConfig
+from amin.engine.simulator.groups import groups_of
 from amin.engine.simulator.kernel import run_steps
 from amin.engine.simulator.pages import number_pages
 from amin.engine.simulator.prefix_cache import SAME_AS
 from amin.engine.simulator.simulation import Progress, Simulation
 from amin.engine.simulator.state import (
     ARRIVAL,
-    GROUP,
     IS_CUT,
     LENGTH,
     PAGES,
@@ -49,8 +48,7 @@ from amin.policy.conformance import try_rules
 from amin.policy.interface import Policy
 from amin.predictor.catalog import get_predictor
 from amin.predictor.interface import Predictor
-from amin.predictor.lengths import Groups
-from amin.predictor.survival import TOLD
+from amin.predictor.online import OnlinePredictor
 from amin.record import RunResult
 from amin.workload.interface import Job, check_workload
 from amin.workload.trace import Trace
@@ -84,8 +82,8 @@ class SimulatedEngine:
     ``module:ATTRIBUTE`` or a `Policy`. A clairvoyant one is told the truth; for others a request's
     hint is believed, and `predictor` (a name as for ``amin serve``, or a `Predictor`) is asked
     about those without one; of these, too, the length that remains is learned as replies end
-    (`amin.predictor.survival`), by predicted class where there is one. `tail_promise` sets the
-    guard of `amin.engine.promise` over the policy. `seed` breaks ties between victims.
+    (`amin.predictor.lengths`). `tail_promise` sets the guard of `amin.engine.promise` over the
+    policy. `seed` breaks ties between victims.
     """
 
     def __init__(
@@ -109,10 +107,14 @@ class SimulatedEngine:
             )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
+        learns = self._rules_of == POLICY and not self._policy.is_clairvoyant
+        self._coverage = 0.0
+        if learns and isinstance(self._predictor, OnlinePredictor):
+            self._coverage = self._predictor.coverage
         self.rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
         limits = self._limits(0)
-        run_steps(new_state(0, 0, 0, limits), limits, self.rules, self.config.cost, 0)
+        run_steps(new_state(0, 0, limits), limits, self.rules, self.config.cost, 0)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `PolicyError` where that never comes."""
@@ -133,27 +135,17 @@ class SimulatedEngine:
         longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
         limits = self._limits(PATIENCE * (longest + 1))
         first_page, same_as = self._pages(trace, accepted, output)
-        groups, num_groups = self._groups(trace, accepted)
-        now = new_state(len(accepted), len(same_as), num_groups, limits)
-        now.facts[:, GROUP] = groups
+        now = new_state(len(accepted), len(same_as), limits)
+        if limits.learns:
+            now.groups[:] = groups_of(trace[accepted])
         now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
         self._fill(now, trace, accepted, output)
         return Simulation(self, trace, accepted, limits, now)
 
     def _limits(self, max_steps_without_end: int) -> Limits:
         return self.config.limits(
-            self._policy, self._rules_of, self._promise, max_steps_without_end
+            self._policy, self._rules_of, self._promise, self._coverage, max_steps_without_end
         )
-
-    def _groups(self, trace: Trace, accepted: Ints) -> tuple[Ints, int]:
-        """(whom each request's length is learned with, number of groups)."""
-        if self._policy.is_clairvoyant:
-            return np.full(len(accepted), TOLD), 0
-        groups = Groups()
-        names = trace.predicted_class[accepted] if len(trace.predicted_class) else repeat(None)
-        is_told = trace.lower[accepted] > 0
-        found = [groups.of(name, told) for name, told in zip(names, is_told, strict=False)]
-        return np.array(found, np.int64), len(groups)
 
     def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:
@@ -172,7 +164,7 @@ class SimulatedEngine:
         for column, values in (
             (NUM_PROMPT, trace.num_prompt_tokens[accepted]),
             (MAX_TOKENS, max_tokens),
-            (LOWER, np.clip(lower, 1, max_tokens)),
+            (LOWER, np.minimum(lower, max_tokens)),
             (UPPER, np.clip(upper, 1, max_tokens)),
             (BOUND, 1),
             (PRIORITY, self._priority(trace.priority[accepted])),
@@ -192,6 +184,9 @@ class SimulatedEngine:
             truth = trace.num_output_tokens[accepted]
             return truth, truth
         lower, upper = trace.lower[accepted], trace.upper[accepted]
+        if self._coverage:
+            # A lower end of 0 is foretold in the kernel, on arrival.
+            return lower, np.where(lower == 0, trace.max_tokens[accepted], upper)
         for i in np.flatnonzero(lower == 0).tolist():
             estimate = self._predictor.predict(trace[int(accepted[i])].request)
             lower[i], upper[i] = estimate.lower, estimate.upper

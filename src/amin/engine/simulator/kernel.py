@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from amin.engine.promise import ABSENT, FATE
-from amin.engine.rows import NUM_PROMPT
+from amin.engine.rows import LOWER, MAX_TOKENS, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.running import (
     believe,
@@ -26,7 +26,6 @@ from amin.engine.simulator.state import (
     ENDS_SINCE_REFRESH,
     FINISH,
     FIRST_TOKEN,
-    GROUP,
     IS_CUT,
     LANE_FRONTIER,
     LAST,
@@ -58,7 +57,15 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.survival import CUT, ENDS_PER_REFRESH, FINISHED, note, refresh_with
+from amin.predictor.choice import choose, group_of, judge
+from amin.predictor.survival import (
+    CUT,
+    FINISHED,
+    is_due,
+    lower_bound,
+    note,
+    refresh_with,
+)
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -98,8 +105,18 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
         if state.times[slot, ARRIVAL] > state.clock[0]:
             break
         counts[NUM_ARRIVED] += 1
+        if state.table[slot, LOWER] == 0:
+            _foretell(state, limits, slot)
         believe(state, limits, slot, rules.initial_bound(state.table, slot))
         enqueue(state, limits, rules, slot)
+
+
+@inlined_njit
+def _foretell(state: State, limits: Limits, slot: int) -> None:
+    """As `amin.predictor.online`."""
+    group = group_of(state.groups, state.gains, slot)
+    lower = lower_bound(state.survival, group, limits.coverage)
+    state.table[slot, LOWER] = min(lower, state.table[slot, MAX_TOKENS])
 
 
 @inlined_njit
@@ -188,7 +205,7 @@ def _end_step(state: State, limits: Limits) -> None:
         running[kept] = lane
         kept += 1
     counts[NUM_RUNNING] = kept
-    if counts[ENDS_SINCE_REFRESH] >= ENDS_PER_REFRESH:
+    if is_due(counts[ENDS_SINCE_REFRESH], counts[NUM_ENDED]):
         _learn(state)
     counts[NUM_COMPUTING] = num_computing
     # Of a prefix that many share, each has counted the tokens.
@@ -214,7 +231,8 @@ def _end(state: State, limits: Limits, lane: int) -> None:
         state.queues[FATE, slot] = ABSENT
     if limits.learns:
         what = CUT if state.facts[slot, IS_CUT] else FINISHED
-        note(state.survival, what, state.facts[slot, GROUP], state.facts[slot, LENGTH], 1.0)
+        judge(state.gains, state.survival, state.groups, slot, what, state.facts[slot, LENGTH])
+        note(state.survival, what, state.groups, slot, state.facts[slot, LENGTH], 1.0)
         counts[ENDS_SINCE_REFRESH] += 1
     free_lane(state, lane)
 
@@ -223,13 +241,13 @@ def _end(state: State, limits: Limits, lane: int) -> None:
 def _learn(state: State) -> None:
     """What all replies so far say of those to come."""
     num_running = state.counts[NUM_RUNNING]
-    groups, made = np.empty(num_running, np.int64), np.empty(num_running, np.int64)
+    slots, made = np.empty(num_running, np.int64), np.empty(num_running, np.int64)
     for i in range(num_running):
         lane = state.running[i]
-        slot = state.lanes[lane, SLOT]
-        groups[i] = state.facts[slot, GROUP]
-        made[i] = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
-    refresh_with(state.survival, state.survival.shape[1] - 1, groups, made)
+        slots[i] = state.lanes[lane, SLOT]
+        made[i] = state.lanes[lane, TOKENS] - state.table[slots[i], NUM_PROMPT]
+    refresh_with(state.survival, state.groups, slots, made)
+    choose(state.gains)
     state.counts[ENDS_SINCE_REFRESH] = 0
 
 

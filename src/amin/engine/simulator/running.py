@@ -30,7 +30,6 @@ from amin.engine.simulator.state import (
     FREE,
     FRONT,
     FRONTIER,
-    GROUP,
     LANE_FRONTIER,
     LOST,
     NUM_FREE_BLOCKS,
@@ -57,6 +56,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
+from amin.predictor.choice import group_of
 from amin.predictor.survival import HELD, note
 
 
@@ -118,10 +118,9 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
 @called_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     """The request waits, at the place that the policy gives."""
-    group = state.facts[slot, GROUP]
-    expect(state.table, state.survival, group, slot)
+    expect(state.table, state.survival, group_of(state.groups, state.gains, slot), slot)
     if limits.learns:
-        note(state.survival, HELD, group, state.table[slot, NUM_OUTPUT], 1.0)
+        note(state.survival, HELD, state.groups, slot, state.table[slot, NUM_OUTPUT], 1.0)
     if limits.has_promise:
         note_waiting(state, limits, slot)
     if limits.rules_of == POLICY:
@@ -149,7 +148,7 @@ def note_waiting(state: State, limits: Limits, slot: int) -> None:
         for lane in state.running[: counts[NUM_RUNNING]]:
             other = state.lanes[lane, SLOT]
             made = state.lanes[lane, TOKENS] - table[other, NUM_PROMPT]
-            group = state.facts[other, GROUP]
+            group = group_of(state.groups, state.gains, other)
             backlog += running_volume(table, survival, group, other, made)
         arrives(state.noted, state.queues, slot, state.clock[1], backlog)
     waits(state.queues, slot, slot)

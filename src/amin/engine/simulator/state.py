@@ -16,7 +16,9 @@ from amin.engine.projection import Ints
 from amin.engine.promise import new_guard
 from amin.engine.simulator.prefix_cache import new_cache
 from amin.policy.compiled import Table
-from amin.predictor.survival import Floats3, new_survival
+from amin.predictor.choice import new_gains
+from amin.predictor.features import FEATURES, NUM_GROUPS
+from amin.predictor.survival import TOLD, Floats3, new_survival
 from amin.request import RequestView
 
 Floats = npt.NDArray[np.float64]
@@ -69,8 +71,8 @@ RECOMPUTE, RESTART, SWAP = range(3)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
-# of its pages; the group that its length is learned with; whether max_tokens cuts it.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, GROUP, IS_CUT = range(9)
+# of its pages; whether max_tokens cuts it.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT = range(8)
 
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
@@ -104,6 +106,7 @@ class Limits(NamedTuple):
     is_unit_time: int
     has_prefix_cache: int
     learns: int
+    coverage: float
     has_promise: int
     promise: float
     max_steps_without_end: int
@@ -140,7 +143,9 @@ class State(NamedTuple):
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
     noted, queues  see `amin.engine.promise`; empty without one
+    groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
+    gains          see `amin.predictor.choice`
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
     clock       seconds; and work done, in KV tokens x steps
     counts      see above
@@ -158,13 +163,15 @@ class State(NamedTuple):
     pool: Ints
     noted: Floats
     queues: Ints
+    groups: Ints
     survival: Floats3
+    gains: Floats
     samples: Floats
     clock: Floats
     counts: Ints
 
 
-def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits) -> State:
+def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     """A state before anything happened; the facts of the requests are still to be filled in."""
     pages, pool = new_cache(num_pages, limits.num_blocks if limits.has_prefix_cache else 0)
     noted, queues = new_guard(num_requests if limits.has_promise else 0)
@@ -190,7 +197,9 @@ def new_state(num_requests: int, num_pages: int, num_groups: int, limits: Limits
         pool=pool,
         noted=noted,
         queues=queues,
-        survival=new_survival(num_groups),
+        groups=np.full((num_requests, len(FEATURES)), TOLD),
+        survival=new_survival(NUM_GROUPS if limits.learns else 0),
+        gains=new_gains(len(FEATURES)),
         samples=np.zeros((MAX_SAMPLES, 4)),
         clock=np.zeros(2),
         counts=counts,

@@ -191,6 +191,8 @@ class DryEngine:
         hints: dict[str, Any] = {}
         if request.predicted_class is not None:
             hints["amin_class"] = request.predicted_class
+        if request.client is not None:
+            hints["amin_client"] = request.client
         if request.hint is not None:
             hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
         own = self._own_tokens.setdefault(

@@ -51,7 +51,7 @@ class TailGuard:
         for other in running:
             held = other.amin_slot
             backlog += running_volume(
-                ledger.table, ledger.survival, int(ledger.groups[held]), held,
+                ledger.table, ledger.lengths.survival, ledger.group(held), held,
                 other.num_output_tokens,
             )  # fmt: skip
         arrives(self._noted, self._queues, slot, self._work, backlog)

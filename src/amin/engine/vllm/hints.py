@@ -2,6 +2,7 @@
 
 ``amin_lower``, ``amin_upper``  integers, the interval of the output length in tokens
 ``amin_class``                  a short string, the row of the server's class table
+``amin_client``                 a short string, whose requests are alike: a tenant, an application
 
 Believed only where the operator sets `client_hints`: a client that lies would jump the queue.
 """
@@ -16,16 +17,17 @@ from amin.errors import HintError
 from amin.request import LengthEstimate
 
 MAX_TOKENS = 10**9
-MAX_CLASS_LENGTH = 128
-FIELDS = ("amin_lower", "amin_upper", "amin_class")
+MAX_NAME_LENGTH = 128
+FIELDS = ("amin_lower", "amin_upper", "amin_class", "amin_client")
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """The hints of one request, checked. Either may be missing."""
+    """The hints of one request, checked. Any may be missing."""
 
     estimate: LengthEstimate | None = None
     predicted_class: str | None = None
+    client: str | None = None
 
 
 def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
@@ -43,7 +45,7 @@ def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
     if lower is not None or upper is not None:
         limit = max(max_tokens, 1)
         estimate = LengthEstimate(lower or 1, max(upper or limit, lower or 1)).clamp(limit)
-    return Hints(estimate, _class_name(extra_args.get("amin_class")))
+    return Hints(estimate, *(_name(field, extra_args.get(field)) for field in FIELDS[2:]))
 
 
 def _token_count(field: str, value: Any) -> int | None:
@@ -54,9 +56,9 @@ def _token_count(field: str, value: Any) -> int | None:
     return value
 
 
-def _class_name(value: Any) -> str | None:
+def _name(field: str, value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_CLASS_LENGTH:
-        raise HintError("amin_class", value, f"a string of 1 to {MAX_CLASS_LENGTH} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise HintError(field, value, f"a string of 1 to {MAX_NAME_LENGTH} characters")
     return value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
@@ -15,7 +15,16 @@ from amin.engine.vllm.hints import Hints, parse_hints
 from amin.predictor.catalog import get_predictor
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
+from amin.predictor.online import OnlinePredictor
 from amin.request import LengthEstimate, Request
+
+
+class Known(NamedTuple):
+    """A request's facts, the interval that is believed, and its row of `LearnedLengths`."""
+
+    facts: Request
+    estimate: LengthEstimate
+    groups: tuple[int, ...]
 
 
 class Intake:
@@ -34,15 +43,17 @@ class Intake:
                 "every request gets the default (set client_hints, or --client-hints)",
                 config.predictor,
             )
-        self.lengths = LearnedLengths()
+        online = predictor if isinstance(predictor, OnlinePredictor) else None
+        self._is_online = online is not None
+        self.lengths = online.lengths if online else LearnedLengths()
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints
         self._next_warning = -float("inf")
-        self._known: dict[str, tuple[Request, LengthEstimate]] = {}
+        self._known: dict[str, Known] = {}
 
-    def arrived(self, scheduler: Any, request: seam.Request) -> tuple[Request, LengthEstimate]:
-        """The request's facts, and the interval to believe until `answers` has a better one."""
+    def arrived(self, scheduler: Any, request: seam.Request) -> Known:
+        """What is known, with the interval to believe until `answers` has a better one."""
         hints = self._hints(request)
         facts = Request(
             request_id=request.request_id,
@@ -54,15 +65,17 @@ class Intake:
             hint=hints.estimate,
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
+            client=hints.client or seam.tenant(request),
         )
-        estimate = hints.estimate or self.predictor.predict(facts)
-        self._known[request.request_id] = facts, estimate
-        return facts, estimate
+        groups = self.lengths.arrived(facts)
+        known = Known(facts, hints.estimate or self.predictor.predict(facts), groups)
+        self._known[request.request_id] = known
+        return known
 
     def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
         """(request id, interval) of the predictions that have come since the last call."""
         for request_id, estimate in self.predictor.answers():
-            self._known[request_id] = self._known[request_id][0], estimate
+            self._known[request_id] = self._known[request_id]._replace(estimate=estimate)
             yield request_id, estimate
 
     def ended(self, request: seam.Request) -> None:
@@ -70,13 +83,14 @@ class Intake:
         known = self._known.pop(request.request_id, None)
         if known is not None:
             outcome = request.num_output_tokens, seam.was_cut(request)
-            self.lengths.learn(known[0], *outcome)
-            self.predictor.learn(known[0], *outcome)
+            self.lengths.learn(known.groups, *outcome)
+            if not self._is_online:
+                self.predictor.learn(known.facts, *outcome)
 
     def known_estimate(self, request_id: str) -> LengthEstimate | None:
         """What was estimated for a request that has not ended, for those who keep records."""
         known = self._known.get(request_id)
-        return known[1] if known else None
+        return known.estimate if known else None
 
     def _hints(self, request: seam.Request) -> Hints:
         params = request.sampling_params

@@ -30,6 +30,8 @@ from amin.engine.rows import (
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
 from amin.policy.interface import Policy
+from amin.predictor.choice import group_of
+from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
 
@@ -38,9 +40,9 @@ class Ledger:
     """The rows of all requests that an engine knows, waiting or running.
 
     `capacity_tokens` is the longest sequence that the cache can hold at all; `lengths` says what is
-    expected to remain. Beside the table, by slot: `ties` breaks equal
-    preemption keys, `shared` counts the blocks of the request's prefix that another request counts,
-    `groups` says whom its length is learned with.
+    expected to remain. Beside the table, by slot: `ties` breaks equal preemption keys, `shared`
+    counts the blocks of the request's prefix that another request counts, `groups` says by each
+    feature whom its length is learned with.
     """
 
     def __init__(
@@ -53,8 +55,7 @@ class Ledger:
         self._policy = policy
         self._capacity_tokens = capacity_tokens
         self._random = random.Random(seed)
-        self._lengths = lengths
-        self.survival = lengths.survival
+        self.lengths = lengths
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         self._num_arrivals = 0
@@ -62,10 +63,10 @@ class Ledger:
         self.table: Table = np.zeros((256, len(RequestView._fields)), np.int64)
         # Compile now, not in the first step under load.
         self.running([], [])
-        expect(self.table, self.survival, 0, 0)
+        expect(self.table, lengths.survival, 0, 0)
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
         self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
-        self.groups: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+        self.groups: npt.NDArray[np.int64] = np.zeros((256, len(FEATURES)), np.int64)
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._slots
@@ -73,10 +74,11 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def open(self, request: Request, estimate: LengthEstimate) -> int:
+    def open(self, request: Request, estimate: LengthEstimate, groups: Sequence[int]) -> int:
         """Start the row of a request that arrives; returns its slot."""
         slot = self._new_slot()
         self._slots[request.request_id] = slot
+        self.groups[slot] = groups
         estimate = estimate.clamp(request.max_tokens)
         view = RequestView(
             num_prompt_tokens=request.num_prompt_tokens,
@@ -96,7 +98,6 @@ class Ledger:
         self._num_arrivals += 1
         bound = self._bounded(self._policy.initial_bound(view), view)
         self.table[slot] = view._replace(bound=bound)
-        self.groups[slot] = self._lengths.group(request)
         self._expect(slot)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
@@ -157,8 +158,12 @@ class Ledger:
         self._num_admissions = _update_running(self.table, array, computed, self._num_admissions)
         return array
 
+    def group(self, slot: int) -> int:
+        """Whose replies foretell this one's length, now."""
+        return int(group_of(self.groups, self.lengths.gains, slot))
+
     def _expect(self, slot: int) -> None:
-        expect(self.table, self.survival, self.groups[slot], slot)
+        expect(self.table, self.lengths.survival, self.group(slot), slot)
 
     def _learn(self, request_id: str) -> None:
         view = self.view(request_id)
@@ -177,7 +182,7 @@ class Ledger:
                 self.table = np.vstack([self.table, np.zeros_like(self.table)])
                 self.ties = np.concatenate([self.ties, np.zeros_like(self.ties)])
                 self.shared = np.concatenate([self.shared, np.zeros_like(self.shared)])
-                self.groups = np.concatenate([self.groups, np.zeros_like(self.groups)])
+                self.groups = np.vstack([self.groups, np.zeros_like(self.groups)])
             return used
         return self._free.pop()
 

@@ -70,8 +70,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def add_request(self, request: seam.Request) -> None:
         """Predict the length of a request that arrives, then enqueue it."""
         if request.request_id not in self._ledger:
-            facts, estimate = self.amin_intake.arrived(self, request)
-            request.amin_slot = self._ledger.open(facts, estimate)
+            request.amin_slot = self._ledger.open(*self.amin_intake.arrived(self, request))
             request.amin_held = 0
             if self._guard:
                 self._guard.arrived(request, self.running)
@@ -99,7 +98,11 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         if self._lengths.is_due:
             slots = [request.amin_slot for request in self.running]
             made = [request.num_output_tokens for request in self.running]
-            self._lengths.refresh(self._ledger.groups[slots], np.array(made, np.int64))
+            told_by = self._lengths.feature
+            arrays = np.array(slots, np.int64), np.array(made, np.int64)
+            self._lengths.refresh(self._ledger.groups, *arrays)
+            if self._lengths.feature != told_by:
+                seam.logger.info("amin: lengths are now foretold by %s", self._lengths.in_words())
         return outputs
 
     def _preempt_request(self, request: seam.Request, *args: Any, **kwargs: Any) -> None:
@@ -141,9 +144,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
         """A reply that waits with some of it made counts among those that are longer."""
         if num_output_tokens != request.amin_held:
-            group = int(self._ledger.groups[request.amin_slot])
-            self._lengths.hold(group, request.amin_held, -1.0)
-            self._lengths.hold(group, num_output_tokens, 1.0)
+            groups = self._ledger.groups[request.amin_slot]
+            self._lengths.hold(groups, request.amin_held, -1.0)
+            self._lengths.hold(groups, num_output_tokens, 1.0)
             request.amin_held = num_output_tokens
 
     def _overdue(self) -> seam.Request | None:

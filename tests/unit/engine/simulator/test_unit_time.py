@@ -30,13 +30,15 @@ class _Row:
     tie: float
     bound: int = 1
     a: int = 0
+    # Of `a`, what was made when it last began to wait.
+    begun: int = 0
     num_preemptions: int = 0
     admission: int = -1
     finish: float = 0.0
 
     def view(self) -> RequestView:
         is_active = self.admission >= 0
-        remaining = max((self.lower + self.upper) // 2 - self.a, 1)
+        remaining = max((self.lower + self.upper) // 2 - self.begun, 1)
         return RequestView(
             num_prompt_tokens=self.s,
             num_output_tokens=self.a,
@@ -88,6 +90,7 @@ def by_hand(policy: Policy, rows: list[_Row], memory: int, restart: bool) -> lis
             victim.admission = -1
             if restart:
                 victim.a = 0
+            victim.begun = victim.a
             waiting.append(victim)
         waiting.sort(key=lambda row: (policy.order(row.view()), row.index))
         while waiting and fits(waiting[0]):

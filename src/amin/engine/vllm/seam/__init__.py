@@ -37,6 +37,7 @@ from amin.engine.vllm.seam.requests import (
     can_be_admitted,
     max_output_tokens,
     sampling,
+    tenant,
     was_cut,
 )
 from amin.engine.vllm.seam.step import (
@@ -78,5 +79,6 @@ __all__ = [
     "running",
     "sampling",
     "step_limits",
+    "tenant",
     "was_cut",
 ]

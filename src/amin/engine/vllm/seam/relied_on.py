@@ -67,6 +67,8 @@ RELIED_ON_OF_A_REQUEST = (
     "prompt_token_ids",
     "sampling_params.extra_args",
     "sampling_params.min_tokens",
+    "lora_request",
+    "cache_salt",
     "structured_output_request",
     "use_structured_output",
     "max_tokens",

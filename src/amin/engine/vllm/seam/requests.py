@@ -42,6 +42,12 @@ def sampling(request: Request) -> Sampling:
     )
 
 
+def tenant(request: Request) -> str | None:
+    """Whose request it is, as far as the engine can tell: an adapter's, or a cache's salt."""
+    adapter = request.lora_request
+    return adapter.lora_name if adapter else request.cache_salt  # type: ignore[no-any-return]
+
+
 def was_cut(request: Request) -> bool:
     """Whether a request that ended was stopped before its own end (abort, length cap, error)."""
     return bool(request.status != RequestStatus.FINISHED_STOPPED)

@@ -1,0 +1,108 @@
+"""What a server sees of a request that may tell long replies from short ones.
+
+A feature's value is a group whose replies are learned together: the class and the client that a
+trusted client names, how the prompt begins (a system prompt, a template), how long the prompt is,
+and the cap on the output. Which of them is used is decided by what they have told
+(`amin.predictor.choice`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from amin.predictor.survival import ALL, TOLD
+from amin.request import Request
+
+FEATURES = "class", "client", "prompt beginning", "prompt length", "max_tokens"
+
+BEGINNING = 64
+"""Tokens of a prompt that say which template it was made from. Longer than what chat templates put
+in front of every prompt, shorter than most system prompts."""
+
+SIGHTINGS = 4
+"""A value gets a group of its own when it is seen so often: most prompts begin like no other."""
+
+MAX_GROUPS = 63
+"""Of each feature; values beyond are learned with all others."""
+
+NUM_GROUPS = len(FEATURES) * MAX_GROUPS
+
+MAX_CANDIDATES = 4096
+"""Values of a feature that are watched, to see whether they come again; then the oldest goes."""
+
+
+class Values:
+    """Numbers for the values of one feature: 1, 2, ... as they become common."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Hashable, int] = {}
+        self._seen: dict[Hashable, int] = {}
+
+    def count(self, value: Hashable) -> None:
+        """A request with this value arrives."""
+        if value in self.numbers or len(self.numbers) == MAX_GROUPS:
+            return
+        seen = self._seen.pop(value, 0) + 1
+        if seen == SIGHTINGS:
+            self.numbers[value] = len(self.numbers) + 1
+            return
+        self._seen[value] = seen
+        if len(self._seen) > MAX_CANDIDATES:
+            del self._seen[next(iter(self._seen))]
+
+
+def group_number(feature: int, number: int) -> int:
+    """The group of a feature's value."""
+    return feature * MAX_GROUPS + number
+
+
+class Groups:
+    """The groups of requests: a row of numbers from 1 on, of which each feature has its own."""
+
+    def __init__(self) -> None:
+        self.values = [Values() for _ in FEATURES]
+
+    def of(self, request: Request) -> tuple[int, ...]:
+        """A group for each feature, `ALL` where the value is missing, or rare so far.
+
+        All `TOLD` where a client tells an interval and no class: it is then believed.
+        """
+        if request.hint is not None and request.predicted_class is None:
+            return (TOLD,) * len(FEATURES)
+        return self._row(values_of(request))
+
+    def arrived(self, request: Request) -> tuple[int, ...]:
+        """`of`, for a request that arrives: counts the values that it has."""
+        values = values_of(request)
+        for feature, value in zip(self.values, values, strict=True):
+            if value is not None:
+                feature.count(value)
+        return self.of(request)
+
+    def _row(self, values: Sequence[Hashable]) -> tuple[int, ...]:
+        numbers = (f.numbers.get(v) for f, v in zip(self.values, values, strict=True))
+        return tuple(
+            ALL if number is None else group_number(feature, number)
+            for feature, number in enumerate(numbers)
+        )
+
+
+def values_of(request: Request) -> tuple[Hashable, ...]:
+    """The request's value of each of `FEATURES`, None where it has none."""
+    return (
+        request.predicted_class,
+        request.client,
+        beginning_of(request.prompt_token_ids),
+        length_class(request.num_prompt_tokens),
+        request.max_tokens,
+    )
+
+
+def beginning_of(prompt: Sequence[int]) -> int | None:
+    """Equal for prompts that begin alike; None for short ones."""
+    return hash(tuple(prompt[:BEGINNING])) if len(prompt) >= BEGINNING else None
+
+
+def length_class(num_prompt_tokens: int) -> int:
+    """Two per doubling."""
+    return int(num_prompt_tokens**2).bit_length()
