@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from amin.engine.settings import FORECAST_FLOOR
 from amin.engine.vllm.config import AminConfig
 from amin.metrics.summary import Summary, summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
@@ -147,7 +148,7 @@ def report(found: Found) -> str:
 def targets(found: Found) -> str:
     """Whether A_min with nominal floors reaches what it was built for."""
     lines = []
-    for policy, floor in product(("amin-static", "amin-dynamic"), (1, 16)):
+    for policy, floor in product(("amin-static", "amin-dynamic"), (1, FORECAST_FLOOR)):
         row = Row(policy, "floors", floor)
         for column, limit in (("mean_e2e_latency", 0.60), ("num_recomputed_tokens", 0.90)):
             value = ratios(found, row, column).mean()

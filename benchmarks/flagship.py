@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from amin.engine.settings import TAIL_PROMISE
 from amin.metrics.latency import e2e_latencies
 from amin.metrics.summary import summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--engine", choices=["vllm-dry", "simulator"], default="vllm-dry")
     parser.add_argument("--replies", type=Path, help="the CSV published with SSJF")
     parser.add_argument("--seeds", default="1,2,3,4,5")
-    parser.add_argument("--tail-promise", type=float, default=0.9)
+    parser.add_argument("--tail-promise", type=float, default=TAIL_PROMISE)
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     seeds = [int(seed) for seed in options.seeds.split(",")]

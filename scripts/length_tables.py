@@ -5,6 +5,8 @@
 FOLDER has the files that `SOURCES` names (any name that begins so). Lengths are sorted and cut into
 slices of equal size, of which the means are kept, so that the mean of all is exact. Replies are
 tabled for each fifth of the prompts by length: what the two have to do with each other is kept.
+Where the trace says whose request each is, the same is tabled for the largest clients, one by one,
+and for all others together.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from amin.workload.read import read_trace
+from amin.workload.trace import Trace
 
 SOURCES = {
     "azure-conv": "azure2023_conv",
@@ -26,6 +29,8 @@ SOURCES = {
 }
 SLICES = 64
 FIFTHS = 5
+CLIENTS = 24
+SLICES_OF_A_CLIENT = 32
 
 
 def table(path: Path) -> dict[str, object]:
@@ -33,17 +38,35 @@ def table(path: Path) -> dict[str, object]:
     trace = read_trace(path)
     prompt, output = trace.num_prompt_tokens, trace.num_output_tokens
     order = np.argsort(prompt, kind="stable")
-    return {
+    entry: dict[str, object] = {
         "source": path.name.split(".")[0],
         "num_requests": len(trace),
         "num_prompt_tokens": slices(prompt),
         "num_output_tokens": [slices(output[fifth]) for fifth in np.array_split(order, FIFTHS)],
     }
+    return entry | ({"clients": clients(trace)} if len(trace.client) else {})
 
 
-def slices(lengths: np.ndarray) -> list[int]:
+def clients(trace: Trace) -> list[dict[str, object]]:
+    """Of each client its share of the requests, and slices of its prompts and of its replies."""
+    _, codes, counts = np.unique(trace.client.astype(str), return_inverse=True, return_counts=True)
+    largest = np.argsort(-counts)[:CLIENTS]
+    groups = [codes == client for client in largest] + [~np.isin(codes, largest)]
+    return [
+        {
+            "share": round(float(mine.mean()), 5),
+            "num_prompt_tokens": slices(trace.num_prompt_tokens[mine], SLICES_OF_A_CLIENT),
+            "num_output_tokens": slices(trace.num_output_tokens[mine], SLICES_OF_A_CLIENT),
+        }
+        for mine in groups
+        if mine.any()
+    ]
+
+
+def slices(lengths: np.ndarray, number: int = SLICES) -> list[int]:
     """The mean of each slice, at least 1."""
-    return [max(round(part.mean()), 1) for part in np.array_split(np.sort(lengths), SLICES)]
+    parts = np.array_split(np.sort(lengths), number)
+    return [max(round(part.mean()), 1) for part in parts if len(part)]
 
 
 def main() -> None:

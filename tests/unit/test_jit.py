@@ -17,7 +17,7 @@ from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
 ledger = Ledger(AMIN_STATIC, 1000, 0, LearnedLengths())
 request = Request("r", num_prompt_tokens=10, max_tokens=50)
-slot = ledger.open(request, LengthEstimate(1, 50), (0,) * 5)
+slot = ledger.open(request, LengthEstimate(1, 50), (0,) * 6)
 ledger.running([slot], [14])
 view = ledger.view("r")
 print(view.num_computed_tokens, view.num_output_tokens, view.admission_index)

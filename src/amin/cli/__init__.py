@@ -9,6 +9,7 @@ import click
 from amin import __version__
 from amin.cli.compare import compare
 from amin.cli.demo import demo
+from amin.cli.map import map_
 from amin.cli.policies import policies
 from amin.cli.reproduce import reproduce
 from amin.cli.serve import serve
@@ -22,7 +23,7 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, compare, reproduce, policies, demo):
+for command in (serve, simulate, compare, map_, reproduce, policies, demo):
     cli.add_command(command)
 
 

@@ -25,7 +25,7 @@ Examples:
   amin compare --workload sharegpt --arrivals gamma:3 --policies vllm-fcfs,amin-dynamic --seeds 20
   amin compare --policies vllm-fcfs,your.module:POLICY
 \b
-NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. NAME+0.9 has a
+NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. NAME+1 has a
 tail promise, as for amin simulate. The first policy is what the others are compared with. Finished
 runs are kept below --out: the same command, interrupted, goes on from there.
 """

@@ -25,7 +25,7 @@ WATERMARK = 0.05
 class Contender:
     """A row of the comparison: `scheduler` is a stock name or a policy of amin's.
 
-    ``policy+0.9`` is a policy with a tail promise.
+    ``policy+1`` is a policy with a tail promise.
     """
 
     name: str
@@ -58,7 +58,7 @@ def contenders(names: Iterable[str] = ()) -> Sequence[Contender]:
     """The contenders of these names, all of the demo where there are none; the baseline first.
 
     A name may also be any policy of the catalog or ``module:ATTRIBUTE``, each also with a tail
-    promise (``amin-dynamic+0.9``). Raises `UnknownNameError`
+    promise (``amin-dynamic+1``). Raises `UnknownNameError`
     for any other.
     """
     by_name = {contender.name: contender for contender in CONTENDERS}

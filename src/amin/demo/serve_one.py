@@ -91,7 +91,7 @@ def serve(job: ServeJob) -> RunResult:
 def scheduler_options(scheduler: str, predictor: str, seed: int) -> dict[str, Any]:
     """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints.
 
-    ``policy+0.9`` is a policy with a tail promise.
+    ``policy+1`` is a policy with a tail promise.
     """
     if scheduler in STOCK:
         return {"scheduling_policy": scheduler.removeprefix("vllm-")}

@@ -1,4 +1,4 @@
-"""What is expected to remain of a reply, and the memory x time of it: for simulator and engine.
+"""What is expected to remain of a reply, and the work of it: for simulator and engine.
 
 Learned (`amin.predictor.survival`), or, where a client or a trace tells an interval, its middle.
 """
@@ -11,7 +11,6 @@ from amin.engine.rows import (
     MAX_TOKENS,
     MEAN_REMAINING,
     NUM_OUTPUT,
-    NUM_PROMPT,
     SQUARE_REMAINING,
     UPPER,
 )
@@ -43,15 +42,20 @@ def expect(table: Ints, survival: Floats3, group: int, slot: int) -> None:
 
 
 @cached_njit
-def waiting_volume(table: Ints, slot: int) -> int:
-    """Memory x time that a request is expected to use, as of when it began to wait."""
-    held = table[slot, NUM_PROMPT] + table[slot, NUM_OUTPUT] + HALF_A_BLOCK
-    volume: int = table[slot, MEAN_REMAINING] * held + table[slot, SQUARE_REMAINING] // 2
-    return volume
+def expected_work(
+    survival: Floats3,
+    group: int,
+    num_prompt: int,
+    made: int,
+    max_tokens: int,
+    uncomputed: int,
+    per_token: float,
+) -> float:
+    """What a request is expected to cost until it ends.
 
-
-@cached_njit
-def running_volume(table: Ints, survival: Floats3, group: int, slot: int, made: int) -> float:
-    """The same of a running request, now that so many tokens are made."""
-    mean, square = expected(table, survival, group, slot, made)
-    return float(mean * (table[slot, NUM_PROMPT] + made + HALF_A_BLOCK) + square / 2)
+    Memory x time, in KV tokens x steps, and `per_token` for each token that is to be computed,
+    `uncomputed` of which are known. Of what is told nothing is believed: it is for the promise.
+    """
+    mean, square = remaining(survival, group, made, max_tokens)
+    volume = mean * (num_prompt + made + HALF_A_BLOCK) + square / 2
+    return float(volume + per_token * (uncomputed + mean))

@@ -1,11 +1,12 @@
 """The tail promise: a guard over any policy, so that nobody is passed for ever.
 
-Time is work: the sum over steps of the KV tokens in use. On arrival a request notes the work done
-so far and the backlog that it found: what is expected of all present, itself included, until the
-last of them has ended. When `promise` times the largest backlog of anybody present has been done
-since then, and the request still waits, it goes next, whatever the policy's order. In words:
-nobody is passed by more than X times the work that the worst-off request present found on arrival,
-nor by 8X times what it found itself.
+Time is work: the sum over steps of the KV tokens in use, and for each token computed what it costs
+beside (`work_per_token`). On arrival a request notes the work done so far and the backlog that it
+found: what is expected of all present, itself included, until the last of them has ended. When
+`promise` times the largest backlog of anybody present has been done since then, and the
+request still waits, it goes next, whatever the policy's order. In words: nobody is passed by more
+than X times the work that the worst-off request present found on arrival, nor by 8X times what it
+found itself.
 
 Compiled, over two arrays, for the simulator's loop and for the engine's alike. A request is a slot.
 """
@@ -21,8 +22,9 @@ from amin.jit import cached_njit
 
 Floats = npt.NDArray[np.float64]
 
-# What `noted` has of each request: the work done and the backlog when it arrived.
-WORK, BACKLOG = range(2)
+# What `noted` has of each request: the work done and the backlog when it arrived; and, while it
+# waits, what is expected of it.
+WORK, BACKLOG, EXPECTED = range(3)
 
 # Rows of `queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
 # becomes of each slot; whether it is in the first heap; and the sizes of both.
@@ -33,9 +35,20 @@ OWN_BACKLOGS = 8.0
 """Bounds starvation under lasting overload, when the largest backlog outruns the work done."""
 
 
+TOKENS_PER_STEP = 200.0
+"""Computing so many tokens takes as long as a step takes without any: some 30 ms, and .15 ms each,
+on the engines that we know. Traffic of long prompts needs it; within a factor of two it is all the
+same (docs/design.md)."""
+
+
+def work_per_token(capacity_tokens: int) -> float:
+    """What a computed token costs, in KV tokens x steps of an engine of this capacity."""
+    return capacity_tokens / TOKENS_PER_STEP
+
+
 def new_guard(num_slots: int) -> tuple[Floats, Ints]:
     """(noted, queues) of nobody yet."""
-    return np.zeros((num_slots, 2)), np.zeros((9, num_slots + 2), np.int64)
+    return np.zeros((num_slots, EXPECTED + 1)), np.zeros((9, num_slots + 2), np.int64)
 
 
 @cached_njit

@@ -6,9 +6,14 @@ import math
 
 from amin.errors import ConfigError
 
-TAIL_PROMISE = 0.9
-"""The default of servers: of .5, .6, .7, ... the largest whose 99th percentile is not above stock
-FCFS's on the workloads of `benchmarks/flagship.py`."""
+FORECAST_FLOOR = 15
+"""Tokens that every request is forecast to make at least, with a paged cache; the paper's step is
+one. docs/design.md has the sweep."""
+
+TAIL_PROMISE = 1.0
+"""The default of servers: nobody is passed by more than the work that the worst-off found. Of .8,
+.9, 1.0, ... it is also the largest whose 99th percentile is not above stock FCFS's on the workloads
+of `benchmarks/flagship.py`."""
 
 
 def parse_tail_promise(text: str) -> float | None:

@@ -106,7 +106,7 @@ def cells_of(
     """A cell for each policy and seed.
 
     A policy is as for `Setting`, or such a name with a watermark (``vllm-priority@0.05``), a tail
-    promise (``amin-dynamic+0.9``), or both.
+    promise (``amin-dynamic+1``), or both.
     """
     cells = []
     for policy in policies:

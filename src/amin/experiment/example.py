@@ -15,8 +15,8 @@ POLICIES = (
     "amax",
     "amin-static",
     "amin-dynamic",
-    "amin-dynamic+0.9",
-    "expected-volume+0.9",
+    "amin-dynamic+1",
+    "expected-volume+1",
     "hindsight",
     "smallest-volume",
 )

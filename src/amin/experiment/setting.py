@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from amin.engine.settings import FORECAST_FLOOR
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
 from amin.engine.simulator.engine import find_policy
@@ -27,7 +28,7 @@ class Setting:
     for ever), and nothing but memory limits a batch.
     With any other, and for vLLM's own schedulers, the engine is vLLM's: preempted requests keep
     their tokens and compute them again, 256 requests and 2,048 tokens in a batch, a forecast of at
-    least 16 tokens. None stands for these defaults.
+    least 15 tokens. None stands for these defaults.
     """
 
     kv_tokens: int
@@ -92,7 +93,7 @@ class Setting:
             ),
             enable_prefix_caching=self.enable_prefix_caching,
             watermark=self.watermark,
-            forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, 16)),
+            forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, FORECAST_FLOOR)),
             eviction=self.eviction or ("restart" if unit and self._may_restart else "recompute"),
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,

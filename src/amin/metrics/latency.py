@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from amin.metrics.columns import Array, Records
+from amin.metrics.columns import Array, Columns, Records
 from amin.metrics.status import finished
 
 
@@ -52,6 +52,24 @@ def mean_tpot(records: Records) -> float:
     ttft = done.first_token_time - done.arrival_time
     e2e = done.finish_time - done.arrival_time
     return _mean((e2e - ttft) / (done.num_output_tokens - 1))
+
+
+def max_e2e_latency(records: Records) -> float:
+    """The longest seconds from arrival to the last token."""
+    return _percentile(100, e2e_latencies(records))
+
+
+def share_within(records: Records, ttft: float, tpot: float) -> float:
+    """Share of requests whose first token came within `ttft` seconds, the others each in `tpot`.
+
+    Goodput, as a share; a request that did not finish was not in time.
+    """
+    done = finished(records)
+    after = np.maximum(done.num_output_tokens - 1, 1)
+    is_first_in_time = done.first_token_time - done.arrival_time <= ttft
+    is_rest_in_time = (done.finish_time - done.first_token_time) / after <= tpot
+    num_requests = len(Columns.of(records))
+    return float((is_first_in_time & is_rest_in_time).sum()) / max(num_requests, 1)
 
 
 def mean_queue_time(records: Records) -> float:

@@ -23,6 +23,7 @@ class Summary:
     mean_e2e_latency: float
     p50_e2e_latency: float
     p99_e2e_latency: float
+    max_e2e_latency: float
     mean_ttft: float
     p99_ttft: float
     mean_tpot: float
@@ -58,6 +59,7 @@ def summary_of(records: Records) -> Summary:
         mean_e2e_latency=latency.mean_e2e_latency(records),
         p50_e2e_latency=latency.p50_e2e_latency(records),
         p99_e2e_latency=latency.p99_e2e_latency(records),
+        max_e2e_latency=latency.max_e2e_latency(records),
         mean_ttft=latency.mean_ttft(records),
         p99_ttft=latency.p99_ttft(records),
         mean_tpot=latency.mean_tpot(records),

@@ -2,7 +2,11 @@
 
 Each reply, when it ends, is a test: how likely did the groups of each feature hold it to be, next
 to what all replies together say? The logarithms add up, and old ones fade. A feature that tells
-nothing gains nothing, since its groups are shrunk towards the whole; a wrong one loses.
+nothing gains nothing, since its groups are shrunk towards the whole; a wrong one loses. A request
+that lacks the best feature's value, or has one of which nothing is learned, goes by the next best.
+
+What a trusted client tells has some credit from the start. The length that it tells is believed as
+long as nothing was learned of such requests; from then on it is whatever they turned out to have.
 
 Compiled, over one array, for the simulator's loop and for the engine's alike.
 """
@@ -12,25 +16,29 @@ from __future__ import annotations
 import numpy as np
 
 from amin.jit import cached_njit
-from amin.predictor.survival import ALL, TOLD, Floats, Floats3, Ints, known, probability
-
-NONE = -1
-"""No feature: all replies are learned together."""
+from amin.predictor.features import CLASS, TOLD_LENGTH
+from amin.predictor.survival import (
+    ALL,
+    IS_LEARNED,
+    TOLD,
+    Floats,
+    Floats3,
+    Ints,
+    known,
+    probability,
+)
 
 WINDOW = 2000.0
 """Replies after which a test counts 1/e."""
 
 MARGIN = 5.0
-"""Nats by which another feature must be ahead to take over."""
+"""Nats that a feature must have gained to be used."""
 
 
 def new_gains(num_features: int) -> Floats:
-    """Nats gained by each feature, and in the last place the number of the one that is used.
-
-    The first one is the class that a trusted client names: used until it fails.
-    """
-    gains = np.zeros(num_features + 1)
-    gains[0] = MARGIN
+    """Nats gained by each feature: a credit for what clients are trusted to tell."""
+    gains = np.zeros(num_features)
+    gains[TOLD_LENGTH], gains[CLASS] = 4 * MARGIN, 2 * MARGIN
     return gains
 
 
@@ -41,7 +49,7 @@ def judge(
     """A reply ended (or was cut, see `amin.predictor.survival`): who foretold it?"""
     if num_tokens > 0 and groups[slot, 0] != TOLD:
         of_all = probability(survival, ALL, what, num_tokens)
-        for feature in range(groups.shape[1]):
+        for feature in range(gains.size):
             group = known(survival, groups[slot, feature])
             gain = 0.0
             if group != ALL:
@@ -50,26 +58,21 @@ def judge(
 
 
 @cached_njit
-def choose(gains: Floats) -> None:
-    """Note which feature to use from now on."""
-    num_features = gains.size - 1
-    chosen = int(gains[num_features])
-    best = 0
-    for feature in range(num_features):
-        if gains[feature] > gains[best]:
-            best = feature
-    standing = gains[chosen] if chosen != NONE else 0.0
-    if gains[best] > max(standing, 0.0) + MARGIN:
-        chosen = best
-    elif standing < -MARGIN:
-        chosen = NONE
-    gains[num_features] = chosen
+def group_of(survival: Floats3, groups: Ints, gains: Floats, slot: int) -> int:
+    """Whose replies foretell this one's length; `TOLD` where the interval told is believed."""
+    told = groups[slot, TOLD_LENGTH]
+    is_new = told > ALL and survival[IS_LEARNED, told, 0] == 0
+    if told == TOLD or (is_new and gains[TOLD_LENGTH] >= max(gains.max(), MARGIN)):
+        return TOLD
+    return int(learned_group(survival, groups, gains, slot))
 
 
 @cached_njit
-def group_of(groups: Ints, gains: Floats, slot: int) -> int:
-    """Whose replies foretell this one's length."""
-    chosen = int(gains[gains.size - 1])
-    if groups[slot, 0] == TOLD:
-        return TOLD
-    return ALL if chosen == NONE else int(groups[slot, chosen])
+def learned_group(survival: Floats3, groups: Ints, gains: Floats, slot: int) -> int:
+    """The same, where nothing that is told is believed."""
+    best, most = ALL, MARGIN
+    for feature in range(gains.size):
+        group = groups[slot, feature]
+        if group > ALL and gains[feature] >= most and survival[IS_LEARNED, group, 0] > 0:
+            best, most = group, gains[feature]
+    return int(best)

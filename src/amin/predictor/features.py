@@ -1,26 +1,28 @@
 """What a server sees of a request that may tell long replies from short ones.
 
-A feature's value is a group whose replies are learned together: the class and the client that a
-trusted client names, how the prompt begins (a system prompt, a template), how long the prompt is,
-and the cap on the output. Which of them is used is decided by what they have told
-(`amin.predictor.choice`).
+A feature's value is a group whose replies are learned together: the length that a trusted client
+tells, the class and the client that it names, how the prompt begins (a system prompt, a template),
+how long the prompt is, and the cap on the output. Which of them is used is decided by what they
+have told (`amin.predictor.choice`): what a client says is one more thing to learn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from amin.predictor.survival import ALL, TOLD
+from amin.predictor.survival import ALL
 from amin.request import Request
 
-FEATURES = "class", "client", "prompt beginning", "prompt length", "max_tokens"
+FEATURES = "told length", "class", "client", "prompt beginning", "prompt length", "max_tokens"
+TOLD_LENGTH, CLASS = 0, 1
 
 BEGINNING = 64
 """Tokens of a prompt that say which template it was made from. Longer than what chat templates put
 in front of every prompt, shorter than most system prompts."""
 
-SIGHTINGS = 4
-"""A value gets a group of its own when it is seen so often: most prompts begin like no other."""
+SIGHTINGS = 1, 4, 4, 4, 4, 4
+"""A value gets a group of its own when it is seen so often: most prompts begin like no other. A
+length that is told has one from the start, to be believed before it is learned from."""
 
 MAX_GROUPS = 63
 """Of each feature; values beyond are learned with all others."""
@@ -34,7 +36,8 @@ MAX_CANDIDATES = 4096
 class Values:
     """Numbers for the values of one feature: 1, 2, ... as they become common."""
 
-    def __init__(self) -> None:
+    def __init__(self, sightings: int) -> None:
+        self._sightings = sightings
         self.numbers: dict[Hashable, int] = {}
         self._seen: dict[Hashable, int] = {}
 
@@ -43,7 +46,7 @@ class Values:
         if value in self.numbers or len(self.numbers) == MAX_GROUPS:
             return
         seen = self._seen.pop(value, 0) + 1
-        if seen == SIGHTINGS:
+        if seen == self._sightings:
             self.numbers[value] = len(self.numbers) + 1
             return
         self._seen[value] = seen
@@ -60,16 +63,15 @@ class Groups:
     """The groups of requests: a row of numbers from 1 on, of which each feature has its own."""
 
     def __init__(self) -> None:
-        self.values = [Values() for _ in FEATURES]
+        self.values = [Values(sightings) for sightings in SIGHTINGS]
 
     def of(self, request: Request) -> tuple[int, ...]:
-        """A group for each feature, `ALL` where the value is missing, or rare so far.
-
-        All `TOLD` where a client tells an interval and no class: it is then believed.
-        """
-        if request.hint is not None and request.predicted_class is None:
-            return (TOLD,) * len(FEATURES)
-        return self._row(values_of(request))
+        """A group for each feature, `ALL` where the value is missing, or rare so far."""
+        numbers = (f.numbers.get(v) for f, v in zip(self.values, values_of(request), strict=True))
+        return tuple(
+            ALL if number is None else group_number(feature, number)
+            for feature, number in enumerate(numbers)
+        )
 
     def arrived(self, request: Request) -> tuple[int, ...]:
         """`of`, for a request that arrives: counts the values that it has."""
@@ -79,17 +81,12 @@ class Groups:
                 feature.count(value)
         return self.of(request)
 
-    def _row(self, values: Sequence[Hashable]) -> tuple[int, ...]:
-        numbers = (f.numbers.get(v) for f, v in zip(self.values, values, strict=True))
-        return tuple(
-            ALL if number is None else group_number(feature, number)
-            for feature, number in enumerate(numbers)
-        )
-
 
 def values_of(request: Request) -> tuple[Hashable, ...]:
     """The request's value of each of `FEATURES`, None where it has none."""
+    hint = request.hint
     return (
+        None if hint is None else length_class((hint.lower + hint.upper) // 2),
         request.predicted_class,
         request.client,
         beginning_of(request.prompt_token_ids),
@@ -103,6 +100,6 @@ def beginning_of(prompt: Sequence[int]) -> int | None:
     return hash(tuple(prompt[:BEGINNING])) if len(prompt) >= BEGINNING else None
 
 
-def length_class(num_prompt_tokens: int) -> int:
+def length_class(num_tokens: int) -> int:
     """Two per doubling."""
-    return int(num_prompt_tokens**2).bit_length()
+    return int(num_tokens**2).bit_length()

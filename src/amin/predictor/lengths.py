@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.predictor.choice import NONE, choose, group_of, judge, new_gains
+from amin.predictor.choice import MARGIN, group_of, judge, new_gains
 from amin.predictor.features import FEATURES, NUM_GROUPS, Groups
 from amin.predictor.survival import (
     ALL,
@@ -55,21 +55,22 @@ class LearnedLengths:
 
     @property
     def feature(self) -> str | None:
-        """The feature that is used now; None where all replies are learned together."""
-        chosen = int(self.gains[-1])
-        return None if chosen == NONE or self.gains[chosen] <= 0 else FEATURES[chosen]
+        """The feature that has told most; None where all replies are learned together."""
+        seen = [i for i, feature in enumerate(self._groups.values) if feature.numbers]
+        best = max(seen, key=lambda i: self.gains[i], default=None)
+        return None if best is None or self.gains[best] < MARGIN else FEATURES[best]
 
     def in_words(self) -> str:
         """The feature that is used, and what each has told, for a log."""
         told = ", ".join(
-            f"{name} {gain:+.0f}" for name, gain in zip(FEATURES, self.gains[:-1], strict=True)
+            f"{name} {gain:+.0f}" for name, gain in zip(FEATURES, self.gains, strict=True)
         )
         return f"{self.feature or 'all replies together'} (nats gained: {told})"
 
     def lower_bound(self, request: Request, coverage: float) -> int:
         """The length that a share `coverage` of such replies has at least."""
         self._row[0] = self._groups.of(request)
-        group = group_of(self._row, self.gains, 0)
+        group = group_of(self.survival, self._row, self.gains, 0)
         return int(lower_bound(self.survival, max(group, ALL), coverage))
 
     def learn(self, groups: Row, num_output_tokens: int, is_censored: bool) -> None:
@@ -98,4 +99,3 @@ class LearnedLengths:
         """
         self._num_new = 0
         refresh_with(self.survival, groups, slots, made)
-        choose(self.gains)

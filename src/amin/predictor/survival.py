@@ -32,7 +32,7 @@ ALL = 0
 """The group of all replies; the others count from 1."""
 
 TOLD = -1
-"""In place of a group: nothing need be learned of this request, its interval is told."""
+"""In place of a group: the interval that is told is believed."""
 
 EXACT_BITS = 6
 NUM_BINS = 640
@@ -44,7 +44,7 @@ SHRINKAGE = 10.0
 PRIOR_MEAN = 200.0
 """Tokens that a reply is believed to have before any was seen, with the weight of one reply."""
 
-ENDS_PER_REFRESH = 32
+ENDS_PER_REFRESH = 16
 MEMORY = 20_000.0
 """Ends in a group after which one counts 1/e: traffic drifts."""
 

@@ -63,11 +63,31 @@ def generate(
         raise UnknownNameError("workload", name, names())
     table = _tables()[name]
     rng = np.random.default_rng(seed)
+    if "clients" in table:
+        return _by_client(table["clients"], rng, times)
     prompts, outputs = np.array(table["num_prompt_tokens"]), np.array(table["num_output_tokens"])
     at = rng.random(num_requests)
     prompt = prompts[(at * len(prompts)).astype(int)]
     slot = rng.integers(0, outputs.shape[1], num_requests)
     return Trace.of_lengths(prompt, outputs[(at * len(outputs)).astype(int), slot], times)
+
+
+def _by_client(clients: list[dict[str, Any]], rng: np.random.Generator, times: Floats) -> Trace:
+    """Requests of clients that differ; of one client, prompt and reply are independent."""
+    shares = np.array([client["share"] for client in clients])
+    whose = rng.choice(len(clients), len(times), p=shares / shares.sum())
+    at = rng.random((2, len(times)))
+    prompt, output = np.ones((2, len(times)), np.int64)
+    for number, client in enumerate(clients):
+        mine = whose == number
+        for lengths, column, place in (
+            (prompt, "num_prompt_tokens", at[0, mine]),
+            (output, "num_output_tokens", at[1, mine]),
+        ):
+            slices = np.array(client[column])
+            lengths[mine] = slices[(place * len(slices)).astype(int)]
+    trace = Trace.of_lengths(prompt, output, times)
+    return replace(trace, client=whose.astype(str).astype(np.object_))
 
 
 def arrival_times(num_requests: int, rate: float, kind: str, seed: int) -> Floats:

@@ -21,7 +21,7 @@ ALLOWED = "none, all:L,U, bins:WIDTH, relative:X (0 <= X < 1), exact or classes:
 def intervals(spec: str) -> Callable[[Trace, int], Trace]:
     """The regime that is named, for a trace and a seed; raises `ConfigError` for any other name.
 
-    none         nothing is predicted
+    none         nothing is predicted, and neither class nor client is known
     all:L,U      one interval for all
     bins:W       the truth lies in one of [1, W], [W+1, 2W], ..., and that one is known
     relative:X   from (1 - X) to (1 + X) times the truth
@@ -35,7 +35,7 @@ def intervals(spec: str) -> Callable[[Trace, int], Trace]:
     except ValueError:
         values = []
     if spec == "none":
-        return lambda trace, seed: _with(trace, trace.lower * 0, trace.upper * 0)
+        return lambda trace, seed: _with_nothing(trace)
     if spec == "exact":
         return lambda trace, seed: _with(trace, trace.num_output_tokens, trace.num_output_tokens)
     if name == "all" and len(values) == 2 and 1 <= values[0] <= values[1]:
@@ -48,6 +48,12 @@ def intervals(spec: str) -> Callable[[Trace, int], Trace]:
     if name == "classes" and text:
         return Confusion.named(text).predict
     raise ConfigError(f"intervals: got {spec!r}, allowed: {ALLOWED}")
+
+
+def _with_nothing(trace: Trace) -> Trace:
+    none = np.empty(0, np.object_)
+    zero = np.zeros(len(trace), np.int64)
+    return replace(trace, lower=zero, upper=zero, predicted_class=none, client=none)
 
 
 def _bins(trace: Trace, width: int) -> Trace:

@@ -29,8 +29,8 @@ def test_defaults() -> None:
         policy="expected-volume",
         predictor="online",
         client_hints=False,
-        forecast_floor=16,
-        tail_promise=0.9,
+        forecast_floor=15,
+        tail_promise=1.0,
         seed=0,
     )
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from amin.predictor.features import FEATURES
+from amin.predictor.choice import group_of
+from amin.predictor.features import CLASS, FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import OnlinePredictor
-from amin.predictor.survival import ALL, ENDS_PER_REFRESH, remaining
-from amin.request import Request
+from amin.predictor.survival import ALL, ENDS_PER_REFRESH, TOLD, remaining
+from amin.request import LengthEstimate, Request
 
 ONE_ROW = np.zeros((1, len(FEATURES)), np.int64)
 
@@ -69,6 +70,7 @@ def test_a_reply_that_was_cut_is_longer_than_that() -> None:
 
 
 NAMED: dict[str, Callable[[int], Request]] = {
+    "told length": lambda i: Request("r", 5, 9999, hint=LengthEstimate(4**i, 4**i)),
     "class": lambda i: Request("r", 5, 1000, predicted_class=str(i)),
     "client": lambda i: Request("r", 5, 1000, client=str(i)),
     "prompt beginning": lambda i: Request("r", 99, 1000, prompt_token_ids=(i,) * 99),
@@ -94,9 +96,31 @@ def test_classes_that_tell_nothing_are_dropped() -> None:
     lengths, rng = LearnedLengths(), np.random.default_rng(0)
     for length in rng.integers(1, 400, 6000).tolist():
         _learn(lengths, _request(str(rng.integers(0, 40))), length)
-    assert lengths.feature is None or lengths.gains[:-1].max() < 20
+    assert lengths.feature is None or lengths.gains[CLASS] < 20
     for name in "0123":
         assert _bound(lengths, _request(name)) == pytest.approx(200, rel=0.15)
+
+
+@pytest.mark.parametrize("factor", [0.1, 1, 10])
+def test_a_length_that_is_told_is_believed_until_it_is_learned_what_it_means(factor: float) -> None:
+    """At first as it is; then replies told to have 300 have what those had that were told so."""
+    lengths = LearnedLengths()
+
+    def group(request: Request) -> int:
+        row = np.array([lengths.arrived(request)])
+        return int(group_of(lengths.survival, row, lengths.gains, 0))
+
+    told = {length: Request("r", 5, 9999, hint=_exact(length * factor)) for length in (30, 300)}
+    assert [group(request) for request in told.values()] == [TOLD, TOLD]
+    for length in np.random.default_rng(0).choice([30, 300], 400).tolist():
+        _learn(lengths, told[length], length)
+    for length, request in told.items():
+        mean, _ = remaining(lengths.survival, group(request), 0, 9999)
+        assert mean == pytest.approx(length, rel=0.3)
+
+
+def _exact(length: float) -> LengthEstimate:
+    return LengthEstimate(int(length), int(length))
 
 
 def test_another_feature_takes_over_when_it_tells_more() -> None:

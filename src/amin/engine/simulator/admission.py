@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.expectation import waiting_volume
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
 from amin.engine.projection import Ints, peak_with, put_in_order
-from amin.engine.promise import FATE, RUNNING, overdue
+from amin.engine.promise import EXPECTED, FATE, RUNNING, overdue
 from amin.engine.rows import (
     ADMISSION,
     NUM_COMPUTED,
@@ -50,13 +49,15 @@ from amin.engine.simulator.state import (
     PAGES,
     REFUSED,
     SCHEDULED,
+    SECONDS,
     SLOT,
     SWAPPED,
     TIE,
     TOKEN_BUDGET,
     TOKENS,
     TOKENS_AHEAD,
-    WAITING_VOLUME,
+    WAITING_WORK,
+    WORK_DONE,
     Limits,
     State,
 )
@@ -74,7 +75,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         slot = state.heap[HEAP_SLOT, 0]
         late = -1
         if limits.has_promise:
-            late = overdue(state.noted, state.queues, state.clock[1], limits.promise)
+            late = overdue(state.noted, state.queues, state.clock[WORK_DONE], limits.promise)
         slot = late if late >= 0 else slot
         if counts[NUM_RUNNING] >= limits.max_num_seqs:
             break
@@ -102,7 +103,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         counts[NUM_WAITING] -= 1
         if limits.has_promise:
             state.queues[FATE, slot] = RUNNING
-            counts[WAITING_VOLUME] -= waiting_volume(state.table, slot)
+            state.clock[WAITING_WORK] -= state.noted[slot, EXPECTED]
         if limits.learns:
             made = state.table[slot, NUM_OUTPUT]
             note(state.survival, HELD, state.groups, slot, made, -1.0)
@@ -137,7 +138,7 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
     lanes[lane, SCHEDULED] = new
     lanes[lane, LANE_FRONTIER] = state.facts[slot, FRONTIER]
     if np.isnan(state.times[slot, FIRST_SCHEDULED]):
-        state.times[slot, FIRST_SCHEDULED] = state.clock[0]
+        state.times[slot, FIRST_SCHEDULED] = state.clock[SECONDS]
 
 
 @inlined_njit

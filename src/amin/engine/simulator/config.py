@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from amin.engine.promise import work_per_token
+from amin.engine.settings import FORECAST_FLOOR
 from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
 from amin.engine.step_time import UNIT, StepTime
 from amin.errors import ConfigError, UnknownNameError
@@ -42,7 +44,7 @@ class SimulatorConfig:
     max_model_len: int = UNLIMITED
     enable_prefix_caching: bool = False
     watermark: float = 0.0
-    forecast_floor: int = 16
+    forecast_floor: int = FORECAST_FLOOR
     eviction: str = "recompute"
     step_time: StepTime = field(default_factory=StepTime)
     seconds_per_swapped_token: float = 0.0
@@ -130,6 +132,7 @@ class SimulatorConfig:
         that of `amin.predictor.online`, 0 without it.
         """
         is_ours = rules_of == POLICY
+        capacity = self.num_blocks * self.block_size
         has_promise = is_ours and promise is not None
         return Limits(
             num_blocks=self.num_blocks,
@@ -139,7 +142,7 @@ class SimulatorConfig:
             max_num_seqs=self.max_num_seqs,
             max_num_batched_tokens=self.max_num_batched_tokens,
             long_prefill_token_threshold=self.long_prefill_token_threshold,
-            capacity_tokens=self.num_blocks * self.block_size - self.lookahead,
+            capacity_tokens=capacity - self.lookahead,
             lookahead=self.lookahead,
             forecast_floor=self.forecast_floor,
             rules_of=rules_of,
@@ -152,5 +155,7 @@ class SimulatorConfig:
             coverage=coverage,
             has_promise=int(has_promise),
             promise=float(promise) if promise is not None else math.inf,
+            # In the paper's model a step takes 1, whatever is computed in it.
+            work_per_token=0.0 if self.is_unit_time else work_per_token(capacity),
             max_steps_without_end=max_steps_without_end,
         )

@@ -18,32 +18,35 @@ from amin.predictor.features import (
     group_number,
     length_class,
 )
-from amin.predictor.survival import ALL, TOLD
+from amin.predictor.survival import ALL
 from amin.workload.trace import Trace
 
 
 def groups_of(trace: Trace) -> Ints:
     """A row for each request; as `amin.predictor.features.Groups` gives them, one by one."""
     groups = np.full((len(trace), len(FEATURES)), ALL)
-    has_class = np.zeros(len(trace), bool)
     for feature, column in enumerate(_columns(trace)):
         if len(column):
             codes, is_missing = _codes(column)
             groups[~is_missing, feature] = _numbers(codes[~is_missing], feature)
-            if feature == 0:
-                has_class = ~is_missing
-    groups[(trace.lower > 0) & ~has_class] = TOLD
     return groups
 
 
 def _columns(trace: Trace) -> Iterable[Any]:
     """The values of each of `FEATURES`, empty where no request has one."""
+    told = _length_classes((trace.lower + trace.upper) // 2).astype(np.object_)
+    told[trace.lower == 0] = None
+    yield told
     yield trace.predicted_class
     yield trace.client
     yield [beginning_of(prompt) for prompt in trace.prompt_token_ids]
-    lengths, codes = np.unique(trace.num_prompt_tokens, return_inverse=True)
-    yield np.array([length_class(int(length)) for length in lengths], np.int64)[codes]
+    yield _length_classes(trace.num_prompt_tokens)
     yield trace.max_tokens
+
+
+def _length_classes(lengths: Ints) -> Ints:
+    different, codes = np.unique(lengths, return_inverse=True)
+    return np.array([length_class(int(length)) for length in different], np.int64)[codes]
 
 
 def _codes(column: Sequence[Any]) -> tuple[Ints, Any]:
@@ -64,9 +67,9 @@ def _numbers(codes: Ints, feature: int) -> Ints:
     # Where each value was seen often enough; never: beyond the end.
     by_value = np.argsort(codes, kind="stable")
     starts = np.cumsum(counts) - counts
-    common = np.flatnonzero(counts >= SIGHTINGS)
+    common = np.flatnonzero(counts >= SIGHTINGS[feature])
     since = np.full(len(values), len(codes))
-    since[common] = by_value[starts[common] + SIGHTINGS - 1]
+    since[common] = by_value[starts[common] + SIGHTINGS[feature] - 1]
     first = np.argsort(since, kind="stable")[: min(MAX_GROUPS, len(common))]
     numbers = np.full(len(values), ALL)
     numbers[first] = group_number(feature, 1) + np.arange(len(first))
@@ -74,7 +77,7 @@ def _numbers(codes: Ints, feature: int) -> Ints:
 
 
 def _one_by_one(codes: Ints, feature: int) -> Ints:
-    values, groups = Values(), []
+    values, groups = Values(SIGHTINGS[feature]), []
     for code in codes.tolist():
         values.count(code)
         number = values.numbers.get(code)

@@ -46,10 +46,12 @@ from amin.engine.simulator.state import (
     RECOMPUTED,
     SAMPLE_STRIDE,
     SCHEDULED,
+    SECONDS,
     SLOT,
     STEPS_SINCE_END,
     TOKEN_BUDGET,
     TOKENS,
+    WORK_DONE,
     Cost,
     Floats,
     Limits,
@@ -57,7 +59,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.choice import choose, group_of, judge
+from amin.predictor.choice import group_of, judge
 from amin.predictor.survival import (
     CUT,
     FINISHED,
@@ -81,7 +83,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
         counts[NUM_STEPS] += 1
         tokens = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
         if tokens > 0:
-            state.clock[0] += _seconds(state, limits, cost, tokens)
+            state.clock[SECONDS] += _seconds(state, limits, cost, tokens)
             _end_step(state, limits)
         elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
@@ -89,7 +91,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
                 return ENDED if counts[NUM_ENDED] == num_requests else LIVELOCK
             arrival = state.times[counts[NUM_ARRIVED], ARRIVAL]
             # The paper's time is a whole number of steps.
-            state.clock[0] = np.ceil(arrival) if limits.is_unit_time else arrival
+            state.clock[SECONDS] = np.ceil(arrival) if limits.is_unit_time else arrival
         if counts[NUM_ENDED] == num_requests:
             return ENDED
         if counts[STEPS_SINCE_END] > limits.max_steps_without_end:
@@ -102,7 +104,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
     counts = state.counts
     while counts[NUM_ARRIVED] < len(state.times):
         slot = counts[NUM_ARRIVED]
-        if state.times[slot, ARRIVAL] > state.clock[0]:
+        if state.times[slot, ARRIVAL] > state.clock[SECONDS]:
             break
         counts[NUM_ARRIVED] += 1
         if state.table[slot, LOWER] == 0:
@@ -114,7 +116,7 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
 @inlined_njit
 def _foretell(state: State, limits: Limits, slot: int) -> None:
     """As `amin.predictor.online`."""
-    group = group_of(state.groups, state.gains, slot)
+    group = group_of(state.survival, state.groups, state.gains, slot)
     lower = lower_bound(state.survival, group, limits.coverage)
     state.table[slot, LOWER] = min(lower, state.table[slot, MAX_TOKENS])
 
@@ -183,7 +185,8 @@ def _end_step(state: State, limits: Limits) -> None:
     counts, lanes, running = state.counts, state.lanes, state.running
     kept, kv_tokens, num_computing = 0, 0, 0
     in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
-    state.clock[1] += in_use
+    computed = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
+    state.clock[WORK_DONE] += in_use + limits.work_per_token * computed
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]
@@ -216,14 +219,14 @@ def _end_step(state: State, limits: Limits) -> None:
 def _note_first_token(state: State, lane: int) -> None:
     slot = state.lanes[lane, SLOT]
     if np.isnan(state.times[slot, FIRST_TOKEN]):
-        state.times[slot, FIRST_TOKEN] = state.clock[0]
+        state.times[slot, FIRST_TOKEN] = state.clock[SECONDS]
 
 
 @inlined_njit
 def _end(state: State, limits: Limits, lane: int) -> None:
     counts, slot = state.counts, state.lanes[lane, SLOT]
     _note_first_token(state, lane)
-    state.times[slot, FINISH] = state.clock[0]
+    state.times[slot, FINISH] = state.clock[SECONDS]
     free_blocks(state, limits, lane)
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
@@ -247,7 +250,6 @@ def _learn(state: State) -> None:
         slots[i] = state.lanes[lane, SLOT]
         made[i] = state.lanes[lane, TOKENS] - state.table[slots[i], NUM_PROMPT]
     refresh_with(state.survival, state.groups, slots, made)
-    choose(state.gains)
     state.counts[ENDS_SINCE_REFRESH] = 0
 
 
@@ -276,7 +278,7 @@ def _sample(state: State, limits: Limits) -> None:
         if counts[NUM_STEPS] % counts[SAMPLE_STRIDE]:
             return
     i = counts[NUM_SAMPLES]
-    samples[i, 0] = state.clock[0]
+    samples[i, 0] = state.clock[SECONDS]
     samples[i, 1] = limits.num_blocks - counts[NUM_FREE_BLOCKS]
     samples[i, 2] = counts[NUM_RUNNING]
     samples[i, 3] = counts[NUM_WAITING]

@@ -6,14 +6,15 @@ the list, each request asks for blocks, and while there are none the victim is p
 
 from __future__ import annotations
 
-from amin.engine.expectation import expect, running_volume, waiting_volume
+import numpy as np
+
+from amin.engine.expectation import expect, expected_work
 from amin.engine.heap import push
-from amin.engine.promise import arrives, waits
+from amin.engine.promise import EXPECTED, arrives, waits
 from amin.engine.rows import (
     ADMISSION,
     BOUND,
     MAX_TOKENS,
-    MEAN_REMAINING,
     NUM_COMPUTED,
     NUM_OUTPUT,
     NUM_PREEMPTIONS,
@@ -50,14 +51,15 @@ from amin.engine.simulator.state import (
     TOKEN_BUDGET,
     TOKENS,
     VLLM_PRIORITY,
-    WAITING_VOLUME,
+    WAITING_WORK,
+    WORK_DONE,
     Limits,
     State,
 )
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.choice import group_of
-from amin.predictor.survival import HELD, note
+from amin.predictor.choice import group_of, learned_group
+from amin.predictor.survival import HELD, note, remaining
 
 
 @inlined_njit
@@ -118,7 +120,8 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
 @called_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     """The request waits, at the place that the policy gives."""
-    expect(state.table, state.survival, group_of(state.groups, state.gains, slot), slot)
+    group = group_of(state.survival, state.groups, state.gains, slot)
+    expect(state.table, state.survival, group, slot)
     if limits.learns:
         note(state.survival, HELD, state.groups, slot, state.table[slot, NUM_OUTPUT], 1.0)
     if limits.has_promise:
@@ -140,19 +143,31 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
 @called_njit
 def note_waiting(state: State, limits: Limits, slot: int) -> None:
     """Keep the books of the tail promise: who waits, and what a new request found."""
-    counts, table, survival = state.counts, state.table, state.survival
-    own = waiting_volume(table, slot)
+    table = state.table
+    # Whole numbers, so that what is added and taken away in any order is exact.
+    made = table[slot, NUM_OUTPUT]
+    own = np.floor(_work(state, limits, slot, made, table[slot, NUM_PROMPT] + made))
     if table[slot, NUM_PREEMPTIONS] == 0:
-        capacity = limits.num_blocks * limits.block_size
-        backlog = float(counts[WAITING_VOLUME] + own + table[slot, MEAN_REMAINING] * capacity)
-        for lane in state.running[: counts[NUM_RUNNING]]:
-            other = state.lanes[lane, SLOT]
-            made = state.lanes[lane, TOKENS] - table[other, NUM_PROMPT]
-            group = group_of(state.groups, state.gains, other)
-            backlog += running_volume(table, survival, group, other, made)
-        arrives(state.noted, state.queues, slot, state.clock[1], backlog)
+        group = learned_group(state.survival, state.groups, state.gains, slot)
+        mean, _ = remaining(state.survival, group, 0, table[slot, MAX_TOKENS])
+        backlog = state.clock[WAITING_WORK] + own + mean * (limits.num_blocks * limits.block_size)
+        for lane in state.running[: state.counts[NUM_RUNNING]]:
+            other, tokens = state.lanes[lane, SLOT], state.lanes[lane, TOKENS]
+            made = tokens - table[other, NUM_PROMPT]
+            backlog += _work(state, limits, other, made, tokens - state.lanes[lane, COMPUTED])
+        arrives(state.noted, state.queues, slot, state.clock[WORK_DONE], backlog)
     waits(state.queues, slot, slot)
-    counts[WAITING_VOLUME] += own
+    state.noted[slot, EXPECTED] = own
+    state.clock[WAITING_WORK] += own
+
+
+@called_njit
+def _work(state: State, limits: Limits, slot: int, made: int, uncomputed: int) -> float:
+    table = state.table
+    return expected_work(  # type: ignore[no-any-return]
+        state.survival, learned_group(state.survival, state.groups, state.gains, slot),
+        table[slot, NUM_PROMPT], made, table[slot, MAX_TOKENS], uncomputed, limits.work_per_token,
+    )  # fmt: skip
 
 
 @called_njit

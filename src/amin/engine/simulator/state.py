@@ -61,13 +61,12 @@ RECOMPUTE, RESTART, SWAP = range(3)
     REFUSED,
     PEAK_KV_TOKENS,
     STEPS_SINCE_END,
-    # Ends since lengths were last learned from; expected volume of all who wait.
+    # Ends since lengths were last learned from.
     ENDS_SINCE_REFRESH,
-    WAITING_VOLUME,
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(28)
+) = range(27)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
@@ -76,6 +75,10 @@ LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT = range(8)
 
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
+
+# What `State.clock` has: seconds; and for the tail promise the work done so far, and the work that
+# is expected of all who wait.
+SECONDS, WORK_DONE, WAITING_WORK = range(3)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
 # ends; blocks held; tokens computed in this step; and the frontier, as above. The last column has
@@ -109,6 +112,7 @@ class Limits(NamedTuple):
     coverage: float
     has_promise: int
     promise: float
+    work_per_token: float
     max_steps_without_end: int
 
 
@@ -147,7 +151,7 @@ class State(NamedTuple):
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`
     samples     (time, blocks used, running, waiting) each `SAMPLE_STRIDE` steps
-    clock       seconds; and work done, in KV tokens x steps
+    clock       see above
     counts      see above
     """
 
@@ -201,6 +205,6 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),
         samples=np.zeros((MAX_SAMPLES, 4)),
-        clock=np.zeros(2),
+        clock=np.zeros(WAITING_WORK + 1),
         counts=counts,
     )

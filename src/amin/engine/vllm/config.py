@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from amin.engine.settings import TAIL_PROMISE, check_tail_promise
+from amin.engine.settings import FORECAST_FLOOR, TAIL_PROMISE, check_tail_promise
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE, get_policy
 from amin.predictor.catalog import check_predictor_spec
@@ -30,7 +30,7 @@ class AminConfig:
     client_hints       believe amin_lower, amin_upper, amin_class, amin_client in a request's
                        vllm_xargs
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
-                       one token (1); with 16, the block of a paged cache, a tenth of the work is
+                       one token (1); with about a block of a paged cache, a seventh of the work is
                        recomputed (docs/design.md has the sweep)
     tail_promise       nobody is passed by more than so many times the work that the worst-off
                        request present found on arrival (`amin.engine.promise`); None is off
@@ -40,7 +40,7 @@ class AminConfig:
     policy: str = "expected-volume"
     predictor: str = "online"
     client_hints: bool = False
-    forecast_floor: int = 16
+    forecast_floor: int = FORECAST_FLOOR
     tail_promise: float | None = TAIL_PROMISE
     seed: int = 0
 

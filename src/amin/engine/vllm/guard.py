@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amin.engine.expectation import running_volume, waiting_volume
+import math
+
+from amin.engine.expectation import expected_work
 from amin.engine.promise import (
     FATE,
     RUNNING,
@@ -12,10 +14,13 @@ from amin.engine.promise import (
     new_guard,
     overdue,
     waits,
+    work_per_token,
 )
-from amin.engine.rows import MEAN_REMAINING
+from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
+from amin.predictor.choice import learned_group
+from amin.predictor.survival import remaining
 
 
 class TailGuard:
@@ -28,9 +33,10 @@ class TailGuard:
         self._ledger = ledger
         self._promise = promise
         self._capacity = capacity_tokens
+        self._per_token = work_per_token(capacity_tokens)
         self._noted, self._queues = new_guard(len(ledger.table))
-        self._waiting: dict[int, tuple[seam.Request, int]] = {}
-        self._waiting_volume = 0
+        self._waiting: dict[int, tuple[seam.Request, float]] = {}
+        self._waiting_work = 0.0
         self._work = 0.0
         # Compile now, not in the first step under load.
         overdue(self._noted, self._queues, 0.0, promise)
@@ -38,31 +44,27 @@ class TailGuard:
     @property
     def is_empty(self) -> bool:
         """Whether nobody is in the books."""
-        return not self._waiting and not self._waiting_volume and not self._queues[SIZES, :2].any()
+        return not self._waiting and not self._waiting_work and not self._queues[SIZES, :2].any()
 
     def arrived(self, request: seam.Request, running: list[seam.Request]) -> None:
         """A new request, before it waits: note what it finds."""
         ledger, slot = self._ledger, request.amin_slot
         self._make_room()
-        own = waiting_volume(ledger.table, slot)
-        backlog = float(
-            self._waiting_volume + own + int(ledger.table[slot, MEAN_REMAINING]) * self._capacity
-        )
+        group, limit = self._group(slot), int(ledger.table[slot, MAX_TOKENS])
+        mean, _ = remaining(ledger.lengths.survival, group, 0, limit)
+        backlog = self._waiting_work + self._expected(slot, 0) + mean * self._capacity
         for other in running:
-            held = other.amin_slot
-            backlog += running_volume(
-                ledger.table, ledger.lengths.survival, ledger.group(held), held,
-                other.num_output_tokens,
-            )  # fmt: skip
+            uncomputed = other.num_tokens - other.num_computed_tokens
+            backlog += self._of(other.amin_slot, other.num_output_tokens, uncomputed)
         arrives(self._noted, self._queues, slot, self._work, backlog)
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed."""
         slot = request.amin_slot
         self._drop(slot)
-        volume = int(waiting_volume(self._ledger.table, slot))
-        self._waiting[slot] = request, volume
-        self._waiting_volume += volume
+        work = self._expected(slot, int(self._ledger.table[slot, NUM_OUTPUT]))
+        self._waiting[slot] = request, work
+        self._waiting_work += work
         waits(self._queues, slot, self._ledger.arrival_index(slot))
 
     def leaves(self, request: seam.Request) -> None:
@@ -75,18 +77,40 @@ class TailGuard:
         self._drop(request.amin_slot)
         forget(self._queues, request.amin_slot)
 
-    def worked(self, num_tokens: int) -> None:
-        """A step ran with so many tokens of KV in use."""
-        self._work += num_tokens
+    def worked(self, num_kv_tokens: int, num_computed_tokens: int) -> None:
+        """A step runs: tokens of KV in use, and those that it computes."""
+        self._work += num_kv_tokens + self._per_token * num_computed_tokens
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
         slot = overdue(self._noted, self._queues, self._work, self._promise)
         return self._waiting[slot][0] if slot >= 0 else None
 
+    def _group(self, slot: int) -> int:
+        ledger = self._ledger
+        lengths = ledger.lengths
+        return int(learned_group(lengths.survival, ledger.groups, lengths.gains, slot))
+
+    def _expected(self, slot: int, made: int) -> float:
+        """The work of one that waits, all of whose tokens are to be computed.
+
+        A whole number, so that what is added and taken away in any order is exact.
+        """
+        num_prompt_tokens = int(self._ledger.table[slot, NUM_PROMPT])
+        return math.floor(self._of(slot, made, num_prompt_tokens + made))
+
+    def _of(self, slot: int, made: int, uncomputed: int) -> float:
+        row = self._ledger.table[slot]
+        prompt, limit = int(row[NUM_PROMPT]), int(row[MAX_TOKENS])
+        survival = self._ledger.lengths.survival
+        group = self._group(slot)
+        return float(
+            expected_work(survival, group, prompt, made, limit, uncomputed, self._per_token)
+        )
+
     def _drop(self, slot: int) -> None:
-        _, volume = self._waiting.pop(slot, (None, 0))
-        self._waiting_volume -= volume
+        _, work = self._waiting.pop(slot, (None, 0))
+        self._waiting_work -= work
 
     def _make_room(self) -> None:
         size = len(self._ledger.table)

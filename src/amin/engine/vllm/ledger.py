@@ -160,7 +160,8 @@ class Ledger:
 
     def group(self, slot: int) -> int:
         """Whose replies foretell this one's length, now."""
-        return int(group_of(self.groups, self.lengths.gains, slot))
+        lengths = self.lengths
+        return int(group_of(lengths.survival, self.groups, lengths.gains, slot))
 
     def _expect(self, slot: int) -> None:
         expect(self.table, self.lengths.survival, self.group(slot), slot)

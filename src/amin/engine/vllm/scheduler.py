@@ -89,7 +89,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self.running[:] = staying + [self.running[i] for i in reversed(victims)]
         output = super().schedule(*args, **kwargs)
         if self._guard and output.total_num_scheduled_tokens:
-            self._guard.worked(seam.num_blocks_in_use(self) * self._cache.block_size)
+            in_use = seam.num_blocks_in_use(self) * self._cache.block_size
+            self._guard.worked(in_use, output.total_num_scheduled_tokens)
         return output
 
     def update_from_output(self, *args: Any, **kwargs: Any) -> Any:

@@ -68,7 +68,8 @@ def test_as_one_by_one(most: int, candidates: int, monkeypatch: pytest.MonkeyPat
 def test_each_feature_has_numbers_of_its_own() -> None:
     """No group is shared by two features."""
     row = {"num_prompt_tokens": 9, "max_tokens": 9, "predicted_class": "a", "client": "a"}
-    trace = _trace([row | {"prompt_token_ids": (1,) * 64, "hint": None} for _ in range(9)])
+    hint = LengthEstimate(2, 5)
+    trace = _trace([row | {"prompt_token_ids": (1,) * 64, "hint": hint} for _ in range(9)])
     last = groups_of(trace)[-1]
     assert ALL not in last
     assert len(set(last.tolist())) == len(FEATURES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from amin.engine.promise import BACKLOG, OWN_BACKLOGS, WORK
 from amin.engine.rows import ADMISSION
 from amin.engine.simulator import SimulatedEngine, Simulation, SimulatorConfig
-from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED
+from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED, SECONDS, WORK_DONE
 from amin.engine.step_time import StepTime
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE
@@ -48,8 +48,9 @@ def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -
         return None
     slot = waiting[0]
     most = max(state.noted[other, BACKLOG] for other in present)
-    limit = promise * min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG])
-    return slot if state.clock[1] - state.noted[slot, WORK] >= limit else None
+    found = min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG])
+    limit = promise * found
+    return slot if state.clock[WORK_DONE] - state.noted[slot, WORK] >= limit else None
 
 
 @pytest.mark.parametrize("policy", SERVABLE)
@@ -64,7 +65,7 @@ def test_nobody_goes_before_who_is_overdue(policy: str, promise: float) -> None:
         simulation = engine.start(_trace(rows))
         is_done = False
         while not is_done:
-            clock = simulation.state.clock[0]
+            clock = simulation.state.clock[SECONDS]
             before = simulation.state.table[:, ADMISSION].copy()
             arrived = simulation.state.times[:, ARRIVAL] <= clock
             ended = ~np.isnan(simulation.state.times[:, FINISH])

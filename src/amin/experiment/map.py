@@ -1,0 +1,181 @@
+"""Where a policy helps and where it does not: ``amin map``, every policy in every place.
+
+A place is a workload, an amount of KV memory and a load. What is run is one TOML file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amin.errors import ConfigError
+from amin.experiment.comparison import named
+from amin.experiment.setting import Setting
+from amin.experiment.sweep import Cell, Row, sweep
+from amin.experiment.traffic import Traffic
+from amin.metrics.latency import share_within
+from amin.report.terminal import Track
+
+BURSTY_LOAD = 1.1
+"""At which arrivals of another shape are tried."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workload on so many tokens of KV, at a load in words."""
+
+    workload: str
+    kv_tokens: int
+    load: str
+
+
+@dataclass(frozen=True)
+class MapCell(Cell):
+    """A run, which also knows how many replies were good."""
+
+    goodput: tuple[float, float] = (10.0, 0.1)
+
+    def row(self) -> Row:
+        """All numbers of the run, and ``goodput``: the share of replies in time."""
+        run = self.run()
+        share = share_within(run.simulation.columns(), *self.goodput)
+        return {"label": self.label, **run.as_dict(), "goodput": share}
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """What a TOML file says; see `maps/map.toml`, which ships with amin."""
+
+    title: str
+    step_time: str
+    block_size: int
+    num_requests: int
+    seeds: int
+    loads: Sequence[float]
+    shapes: Sequence[str]
+    goodput_ttft: float
+    goodput_tpot: float
+    policy: Sequence[dict[str, Any]]
+    workload: Sequence[dict[str, Any]]
+
+    @classmethod
+    def parse(cls, text: str, where: str, is_quick: bool = False) -> MapConfig:
+        """Read a file's text; with `is_quick`, what it says below ``[quick]`` in its place."""
+        try:
+            table = tomllib.loads(text)
+            quick = table.pop("quick", {})
+            return cls(**table | (quick if is_quick else {}))
+        except (tomllib.TOMLDecodeError, TypeError) as error:
+            raise ConfigError(f"{where}: {str(error).removeprefix('MapConfig.')}") from error
+
+    @property
+    def labels(self) -> list[str]:
+        """The policies; the first is the baseline, the second what the map shows."""
+        return [policy["name"] for policy in self.policy]
+
+    @property
+    def places(self) -> list[Place]:
+        """Where all are tried."""
+        loads = [f"{load:g}" for load in self.loads] + list(self.shapes)
+        return [
+            Place(workload["name"], kv_tokens, load)
+            for workload in self.workload
+            for kv_tokens, load in product(workload["kv_tokens"], loads)
+        ]
+
+    def cells(self, place: Place) -> list[MapCell]:
+        """A run for each policy and seed."""
+        (workload,) = (one for one in self.workload if one["name"] == place.workload)
+        setting = Setting(
+            place.kv_tokens, block_size=self.block_size, step_time=self.step_time,
+            enable_prefix_caching=workload.get("enable_prefix_caching", False),
+        )  # fmt: skip
+        traffic = Traffic(workload["source"], self.num_requests, **_arrivals(place.load))
+        goodput = self.goodput_ttft, self.goodput_tpot
+        cells = []
+        for policy in self.policy:
+            mine = named(policy.get("policy", policy["name"]), setting)
+            told = traffic if policy.get("is_told", True) else replace(traffic, predicted="none")
+            cells += [
+                MapCell(policy["name"], told, replace(mine, seed=seed), goodput)
+                for seed in range(1, self.seeds + 1)
+            ]
+        return cells
+
+
+def _arrivals(load: str) -> dict[str, Any]:
+    if load == "batch":
+        return {"arrivals": "batch"}
+    if load.startswith("gamma"):
+        return {"arrivals": load, "load": BURSTY_LOAD}
+    return {"load": float(load)}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What came of it: the rows of each place, all policies and seeds."""
+
+    config: MapConfig
+    rows: dict[Place, list[Row]]
+
+    def ratios(self, place: Place, label: str, column: str) -> list[float]:
+        """Each seed's value ÷ the baseline's on the same requests; NaN for x ÷ 0."""
+        by_label = {name: self._values(place, name, column) for name in self.config.labels}
+        base = by_label[self.config.labels[0]]
+        return [a / b if b else float("nan") for a, b in zip(by_label[label], base, strict=True)]
+
+    def ratio(self, place: Place, label: str, column: str) -> tuple[float, float]:
+        """(mean over seeds, half the width of its 95 % confidence interval)."""
+        values = np.array(self.ratios(place, label, column))
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return float("nan"), float("nan")
+        half = float("nan")
+        if len(values) > 1:
+            half = _STUDENT.get(len(values), 2.0) * values.std(ddof=1) / len(values) ** 0.5
+        return float(values.mean()), half
+
+    def mean(self, place: Place, label: str, column: str) -> float:
+        """The mean over seeds."""
+        return float(np.mean(self._values(place, label, column)))
+
+    def _values(self, place: Place, label: str, column: str) -> list[float]:
+        return [
+            float("nan") if row[column] is None else float(row[column])
+            for row in self.rows[place]
+            if row["label"] == label
+        ]
+
+
+# Of Student's distribution, for 95 % and so many values; 2 beyond.
+_STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
+
+
+def shipped_map() -> str:
+    """The text of the map that ships with amin."""
+    return resources.files("amin.experiment").joinpath("maps/map.toml").read_text("utf-8")
+
+
+def run_map(
+    config: MapConfig,
+    *,
+    folder: Path | None = None,
+    backend: str = "threads",
+    track: Track = lambda what, total: lambda: None,
+) -> Mapped:
+    """Run everything; what is finished is kept in `folder`, as for `sweep`."""
+    cells = {place: config.cells(place) for place in config.places}
+    every = [cell for of_place in cells.values() for cell in of_place]
+    rows = sweep(every, folder=folder, backend=backend, advance=track("mapping", len(every)))
+    found, start = {}, 0
+    for place, of_place in cells.items():
+        found[place] = rows[start : start + len(of_place)]
+        start += len(of_place)
+    return Mapped(config, found)
