@@ -7,6 +7,7 @@ import sys
 import click
 
 from amin import __version__
+from amin.cli.advise import advise
 from amin.cli.compare import compare
 from amin.cli.demo import demo
 from amin.cli.map import map_
@@ -23,7 +24,7 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, compare, map_, reproduce, policies, demo):
+for command in (serve, simulate, advise, compare, map_, reproduce, policies, demo):
     cli.add_command(command)
 
 

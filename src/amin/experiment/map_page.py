@@ -52,7 +52,7 @@ def figure(found: Mapped) -> str:
             MapPanel(f"{title} ÷ {found.config.labels[0]}", values(column))
             for title, column in (COLUMNS[0], COLUMNS[1])
         ],
-        [f"{workload}, {tokens // 1024}k KV tokens" for workload, tokens in rows],
+        [f"{workload}, {round(tokens / 1024)}k KV tokens" for workload, tokens in rows],
         [_IN_WORDS.get(load, load) for load in loads],
         name="map",
         title=f"{shown} ÷ {found.config.labels[0]}: mean and 99th percentile of the latency",

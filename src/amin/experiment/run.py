@@ -53,6 +53,7 @@ class Run:
             **self.summary.as_dict(),
             "peak_kv_tokens": self.simulation.peak_kv_tokens,
             "num_steps": self.simulation.num_steps,
+            "lengths_foretold_by": self.simulation.foretold_by,
             "rho": self.rho if math.isfinite(self.rho) else None,
         }
 

@@ -19,6 +19,7 @@ from amin.predictor.survival import (
     CUT,
     FINISHED,
     HELD,
+    Floats,
     Ints,
     is_due,
     lower_bound,
@@ -31,6 +32,13 @@ from amin.request import Request
 Row = Sequence[int] | Ints
 
 _NOBODY = np.zeros(0, np.int64)
+
+
+def best_feature(gains: Floats, has_values: Sequence[bool]) -> str | None:
+    """The feature that has told most, of those of which any value was common; None for none."""
+    seen = [feature for feature, has_any in enumerate(has_values) if has_any]
+    best = max(seen, key=lambda feature: gains[feature], default=None)
+    return None if best is None or gains[best] < MARGIN else FEATURES[best]
 
 
 class LearnedLengths:
@@ -56,9 +64,7 @@ class LearnedLengths:
     @property
     def feature(self) -> str | None:
         """The feature that has told most; None where all replies are learned together."""
-        seen = [i for i, feature in enumerate(self._groups.values) if feature.numbers]
-        best = max(seen, key=lambda i: self.gains[i], default=None)
-        return None if best is None or self.gains[best] < MARGIN else FEATURES[best]
+        return best_feature(self.gains, [bool(values.numbers) for values in self._groups.values])
 
     def in_words(self) -> str:
         """The feature that is used, and what each has told, for a log."""

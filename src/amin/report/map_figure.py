@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from amin.report import svg
+
+_LABEL: Any = {"fontsize": 7.5, "color": "#1a1a1a"}
 
 _WORST, _BEST = 2.0, 0.2
 """Beyond these the colour is that of these."""
@@ -43,15 +46,18 @@ def map_figure(
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for panel, axis in zip(panels, axes, strict=True):
             colours = [[_colour(value) for value in row] for row in panel.values]
-            axis.imshow(colours, cmap="RdYlGn_r", norm=norm, aspect="auto")
+            # Shapes, not pixels: these stay sharp and small.
+            axis.pcolormesh(colours, cmap="RdYlGn_r", norm=norm)
             axis.grid(visible=False)
             axis.set_title(panel.title)
-            axis.set_xticks(range(len(columns)), columns)
-            axis.set_yticks(range(len(rows)), rows)
+            axis.set_xticks([x + 0.5 for x in range(len(columns))], columns)
+            axis.set_yticks([y + 0.5 for y in range(len(rows))], rows)
             for y, row in enumerate(panel.values):
                 for x, value in enumerate(row):
                     text = f"{value:.2f}" if value == value else "-"
-                    axis.text(x, y, text, ha="center", va="center", fontsize=7.5, color="#1a1a1a")
+                    axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", **_LABEL)
+        # Of all, since they share it.
+        axes[0].invert_yaxis()
 
     size = (3.0 + 3.4 * len(panels), 1.0 + 0.27 * len(rows))
     return svg.draw(plot, name=name, title=title, size=size)

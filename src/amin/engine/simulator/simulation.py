@@ -27,6 +27,8 @@ from amin.engine.simulator.state import (
 )
 from amin.errors import PolicyError
 from amin.metrics.columns import Array, Columns
+from amin.predictor.lengths import best_feature
+from amin.predictor.survival import ALL
 from amin.record import RequestRecord, RunResult, StepSample
 from amin.workload.trace import Trace
 
@@ -87,6 +89,12 @@ class Simulation:
     def num_steps(self) -> int:
         """Steps that were scheduled, empty ones among them."""
         return int(self.state.counts[NUM_STEPS])
+
+    @property
+    def foretold_by(self) -> str | None:
+        """The feature of a request that foretold lengths best; None where nothing was learned."""
+        has_values = [bool((column > ALL).any()) for column in self.state.groups.T]
+        return best_feature(self.state.gains, has_values)
 
     def columns(self) -> Columns:
         """What happened to each request of the trace, for the metrics."""

@@ -1,0 +1,94 @@
+"""The map: every policy in every place, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from amin.errors import ConfigError
+from amin.experiment.map import MapConfig, Place, run_map, shipped_map
+from amin.experiment.map_page import as_markdown, as_page
+from amin.policy.catalog import POLICIES
+
+SMALL = """
+title = "small"
+step_time = "linear:0.03,0.00015"
+block_size = 16
+num_requests = 60
+seeds = 2
+loads = [1.5]
+shapes = ["batch"]
+goodput_ttft = 10.0
+goodput_tpot = 0.1
+[[policy]]
+name = "vllm-fcfs"
+[[policy]]
+name = "ours, told nothing"
+policy = "expected-volume+1"
+is_told = false
+[[policy]]
+name = "ours"
+policy = "expected-volume+1"
+[[workload]]
+name = "chat"
+source = "lmsys-like"
+kv_tokens = [2048, 4096]
+[quick]
+seeds = 1
+"""
+
+
+def test_every_policy_is_tried_in_every_place(tmp_path: Path) -> None:
+    """With each seed; kept, and not run again; in the tables and on the page."""
+    config = MapConfig.parse(SMALL, "small.toml")
+    found = run_map(config, folder=tmp_path)
+    assert list(found.rows) == [
+        Place("chat", tokens, load) for tokens in (2048, 4096) for load in ("1.5", "batch")
+    ]
+    for place, rows in found.rows.items():
+        assert [row["label"] for row in rows] == [name for name in config.labels for _ in range(2)]
+        assert found.ratio(place, "vllm-fcfs", "mean_e2e_latency")[0] == 1.0
+        assert all(0 <= row["goodput"] <= 1 for row in rows)
+    again = run_map(config, folder=tmp_path)
+    assert again.rows == found.rows
+    assert len(list(tmp_path.iterdir())) == 4 * 3 * 2
+    assert "### chat, 4,096 KV tokens, all at once" in as_markdown(found)
+    assert "<svg" in as_page(found)
+
+
+def test_who_is_told_nothing_knows_nothing() -> None:
+    """Neither class nor bounds reach it; the same policy, told, has them."""
+    config = MapConfig.parse(SMALL, "small.toml")
+    cells = {cell.label: cell for cell in config.cells(config.places[0])}
+    for label, is_told in (("ours, told nothing", False), ("ours", True)):
+        cell = cells[label]
+        trace = cell.traffic.trace(1, cell.setting.config)
+        assert (len(trace.predicted_class) > 0) == is_told
+        assert trace.lower.any() == is_told
+
+
+def test_the_map_that_ships_can_be_run() -> None:
+    """Its policies are known, its cells are settings that are allowed; quick has far fewer."""
+    full, quick = (MapConfig.parse(shipped_map(), "map.toml", is_quick=q) for q in (False, True))
+    for place in full.places:
+        for cell in full.cells(place):
+            cell.setting.check_policy()
+    assert len(quick.places) * quick.seeds * 3 < len(full.places) * full.seeds
+    named = {policy.get("policy", policy["name"]).split("+")[0] for policy in full.policy}
+    assert {"least-computed-first", "cost-aware", "retract", "past-future", "amax"} <= named
+    assert named - set(POLICIES) <= {"vllm-fcfs", "vllm-fcfs@0.05", "vllm-priority@0.05"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seeds = ", r"mine\.toml: "),
+        (SMALL.replace("seeds = 2", "sedes = 2", 1), "mine.toml: .*sedes"),
+        (SMALL.replace("seeds = 2", "", 1), "mine.toml: .*seeds"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(text: str, words: str) -> None:
+    """With what is wrong in it."""
+    with pytest.raises(ConfigError, match=words):
+        MapConfig.parse(text, "mine.toml")
