@@ -10,6 +10,7 @@ NAMES = (
     "flagship",
     "forecast_floor",
     "schedule_cost",
+    "online_cost",
     "simulator_speed",
     "decision_cost",
     "sweep_scaling",

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from amin.engine.settings import FORECAST_FLOOR
 from amin.engine.vllm.config import AminConfig
 from amin.metrics.summary import Summary, summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
@@ -57,12 +56,15 @@ class Row:
             policy=self.scheduler,
             predictor=tables.get(self.bounds, "constant:1"),
             client_hints=True,
-            forecast_floor=self.forecast_floor or AminConfig.forecast_floor,
+            forecast_floor=self.forecast_floor or BLOCK,
             tail_promise=None,
         )
 
 
 STOCK = Row("vllm-fcfs")
+
+BLOCK = 16
+"""The forecast floor of rows that say nothing else."""
 
 
 def rows() -> list[Row]:
@@ -148,7 +150,7 @@ def report(found: Found) -> str:
 def targets(found: Found) -> str:
     """Whether A_min with nominal floors reaches what it was built for."""
     lines = []
-    for policy, floor in product(("amin-static", "amin-dynamic"), (1, FORECAST_FLOOR)):
+    for policy, floor in product(("amin-static", "amin-dynamic"), (1, BLOCK)):
         row = Row(policy, "floors", floor)
         for column, limit in (("mean_e2e_latency", 0.60), ("num_recomputed_tokens", 0.90)):
             value = ratios(found, row, column).mean()

@@ -61,6 +61,12 @@ With --client-hints a request may say what is known of its length:
     help="a number: nobody is passed by more than so many times the work that the worst-off "
     "request present found on arrival; or off",
 )
+@click.option(
+    "--lengths-file",
+    type=click.Path(dir_okay=False),
+    default="",
+    help="keep what is learned of lengths here across restarts [default: nowhere]",
+)
 @click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
 @click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
 @click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
@@ -71,6 +77,7 @@ def serve(
     client_hints: bool,
     forecast_floor: int,
     tail_promise: str,
+    lengths_file: str,
     amin_seed: int,
     dry_run: bool,
     vllm_options: tuple[str, ...],
@@ -89,6 +96,7 @@ def serve(
         client_hints=client_hints,
         forecast_floor=forecast_floor,
         tail_promise=parse_tail_promise(tail_promise),
+        lengths_file=lengths_file,
         seed=amin_seed,
     )
     command, environment = server_command(model, config, vllm_options)

@@ -17,7 +17,7 @@ COLUMNS = (
 )
 """What each policy is compared by; below them stands the goodput."""
 
-_IN_WORDS = {"batch": "all at once"}
+_IN_WORDS = {"batch": "at once", "gamma:4": "bursts"}
 
 
 def as_markdown(found: Mapped) -> str:

@@ -8,6 +8,7 @@ have told (`amin.predictor.choice`): what a client says is one more thing to lea
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Sequence
 
 from amin.predictor.survival import ALL
@@ -87,12 +88,17 @@ def values_of(request: Request) -> tuple[Hashable, ...]:
     hint = request.hint
     return (
         None if hint is None else length_class((hint.lower + hint.upper) // 2),
-        request.predicted_class,
-        request.client,
+        _digest(request.predicted_class),
+        _digest(request.client),
         beginning_of(request.prompt_token_ids),
         length_class(request.num_prompt_tokens),
         request.max_tokens,
     )
+
+
+def _digest(name: str | None) -> str | None:
+    """Names are not kept, nor written to disk: only what cannot be turned back into them."""
+    return None if name is None else hashlib.blake2b(name.encode(), digest_size=12).hexdigest()
 
 
 def beginning_of(prompt: Sequence[int]) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.predictor.choice import MARGIN, group_of, judge, new_gains
-from amin.predictor.features import FEATURES, NUM_GROUPS, Groups
+from amin.predictor.features import FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
     ALL,
     CUT,
@@ -57,6 +57,11 @@ class LearnedLengths:
         # Compile now, not in the first step under load.
         self.refresh(self._row)
 
+    @property
+    def values(self) -> Sequence[Values]:
+        """The values of each feature that have groups."""
+        return self._groups.values
+
     def arrived(self, request: Request) -> tuple[int, ...]:
         """Whose replies this one's length is learned with, by each feature."""
         return self._groups.arrived(request)
@@ -64,7 +69,7 @@ class LearnedLengths:
     @property
     def feature(self) -> str | None:
         """The feature that has told most; None where all replies are learned together."""
-        return best_feature(self.gains, [bool(values.numbers) for values in self._groups.values])
+        return best_feature(self.gains, [bool(values.numbers) for values in self.values])
 
     def in_words(self) -> str:
         """The feature that is used, and what each has told, for a log."""

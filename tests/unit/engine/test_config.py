@@ -14,6 +14,7 @@ OTHER = {
     "client_hints": True,
     "forecast_floor": 1,
     "tail_promise": 0.9,
+    "lengths_file": "lengths.npz",
     "seed": 7,
 }
 
@@ -31,6 +32,7 @@ def test_defaults() -> None:
         client_hints=False,
         forecast_floor=15,
         tail_promise=1.0,
+        lengths_file="",
         seed=0,
     )
 

@@ -53,7 +53,7 @@ def test_every_policy_is_tried_in_every_place(tmp_path: Path) -> None:
     again = run_map(config, folder=tmp_path)
     assert again.rows == found.rows
     assert len(list(tmp_path.iterdir())) == 4 * 3 * 2
-    assert "### chat, 4,096 KV tokens, all at once" in as_markdown(found)
+    assert "### chat, 4,096 KV tokens, at once" in as_markdown(found)
     assert "<svg" in as_page(found)
 
 

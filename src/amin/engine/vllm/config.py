@@ -34,6 +34,7 @@ class AminConfig:
                        recomputed (docs/design.md has the sweep)
     tail_promise       nobody is passed by more than so many times the work that the worst-off
                        request present found on arrival (`amin.engine.promise`); None is off
+    lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
     seed               breaks ties in the preemption order
     """
 
@@ -42,6 +43,7 @@ class AminConfig:
     client_hints: bool = False
     forecast_floor: int = FORECAST_FLOOR
     tail_promise: float | None = TAIL_PROMISE
+    lengths_file: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class AminConfig:
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
         check_tail_promise(self.tail_promise)
+        if not isinstance(self.lengths_file, str):
+            raise ConfigError(f"lengths_file: got {self.lengths_file!r}, allowed: a path")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ConfigError(f"seed: got {self.seed!r}, allowed: an integer")
 

@@ -10,6 +10,7 @@ A subclass of vLLM's own scheduler that answers three questions and leaves the r
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.guard import TailGuard
 from amin.engine.vllm.intake import Intake
+from amin.engine.vllm.keeper import Keeper
 from amin.engine.vllm.ledger import Ledger
 from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import PolicyQueue
@@ -51,6 +53,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
         self._lengths = lengths
+        self._keeper = Keeper(lengths, Path(config.lengths_file)) if config.lengths_file else None
         self._cache = cache
         self._guard = None
         if config.tail_promise is not None:
@@ -102,9 +105,17 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             told_by = self._lengths.feature
             arrays = np.array(slots, np.int64), np.array(made, np.int64)
             self._lengths.refresh(self._ledger.groups, *arrays)
+            if self._keeper:
+                self._keeper.learned()
             if self._lengths.feature != told_by:
                 seam.logger.info("amin: lengths are now foretold by %s", self._lengths.in_words())
         return outputs
+
+    def shutdown(self) -> None:
+        """vLLM's own; and keep what was learned."""
+        if self._keeper:
+            self._keeper.close()
+        super().shutdown()
 
     def _preempt_request(self, request: seam.Request, *args: Any, **kwargs: Any) -> None:
         self._ledger.preempted(request.request_id, request.num_output_tokens)

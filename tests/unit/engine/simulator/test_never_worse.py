@@ -75,7 +75,7 @@ def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], promise: float) -
 
 @pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
 def test_where_nobody_waits_it_is_fcfs(told: Callable[[Trace], Trace]) -> None:
-    """At a third of the capacity every request takes as long as under stock FCFS, to the last digit."""
+    """At a third of the capacity every request takes as long as under stock FCFS, exactly."""
     trace = _trace(0.3, 1)
     fcfs = _latencies("vllm-fcfs", trace, None)
     assert repr(_latencies("expected-volume", told(trace), 1.0)) == repr(fcfs)

@@ -25,6 +25,7 @@ RELIED_ON_METHODS = {
         "_preempt_request",
         "_free_request",
         "_handle_blocked_waiting_request",
+        "shutdown",
     ),
     RequestQueue: (
         "add_request",
