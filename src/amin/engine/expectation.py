@@ -50,12 +50,14 @@ def expected_work(
     max_tokens: int,
     uncomputed: int,
     per_token: float,
+    per_seq: float,
 ) -> float:
     """What a request is expected to cost until it ends.
 
-    Memory x time, in KV tokens x steps, and `per_token` for each token that is to be computed,
-    `uncomputed` of which are known. Of what is told nothing is believed: it is for the promise.
+    Memory x time, in KV tokens x steps, of which a request counts as `per_seq` at least; and
+    `per_token` for each token that is to be computed, `uncomputed` of which are known. Of what is
+    told nothing is believed: it is for the promise.
     """
     mean, square = remaining(survival, group, made, max_tokens)
     volume = mean * (num_prompt + made + HALF_A_BLOCK) + square / 2
-    return float(volume + per_token * (uncomputed + mean))
+    return float(max(volume, mean * per_seq) + per_token * (uncomputed + mean))

@@ -1,17 +1,19 @@
 """The tail promise: a guard over any policy, so that nobody is passed for ever.
 
-Time is work: the sum over steps of the KV tokens in use, and for each token computed what it costs
-beside (`work_per_token`). On arrival a request notes the work done so far and the backlog that it
-found: what is expected of all present, itself included, until the last of them has ended. When
-`promise` times the largest backlog of anybody present has been done since then, and the
-request still waits, it goes next, whatever the policy's order. In words: nobody is passed by more
-than X times the work that the worst-off request present found on arrival, nor by 8X times what it
-found itself.
+Time is work: the sum over steps of the KV tokens in use, or of the share of the running requests in
+`max_num_seqs` where that is more, and for each token computed what it costs beside (`Rates`). On
+arrival a request notes the work done so far and the backlog that it found: what is expected of all
+present, itself included, until the last of them has ended. When `promise` times the largest backlog
+of anybody present has been done since then, and the request still waits, it goes next, whatever the
+policy's order. In words: nobody is passed by more than X times the work that the worst-off request
+present found on arrival, nor by 8X times what it found itself.
 
 Compiled, over two arrays, for the simulator's loop and for the engine's alike. A request is a slot.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +43,16 @@ on the engines that we know. Traffic of long prompts needs it; within a factor o
 same (docs/design.md)."""
 
 
-def work_per_token(capacity_tokens: int) -> float:
-    """What a computed token costs, in KV tokens x steps of an engine of this capacity."""
-    return capacity_tokens / TOKENS_PER_STEP
+class Rates(NamedTuple):
+    """What is work, in KV tokens x steps: of each computed token, and of each request in a step."""
+
+    per_token: float
+    per_seq: float
+
+    @classmethod
+    def of(cls, capacity_tokens: int, max_num_seqs: int) -> Rates:
+        """The rates of an engine that is full when its memory is or when so many requests run."""
+        return cls(capacity_tokens / TOKENS_PER_STEP, capacity_tokens / max_num_seqs)
 
 
 def new_guard(num_slots: int) -> tuple[Floats, Ints]:

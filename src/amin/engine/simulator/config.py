@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from amin.engine.promise import work_per_token
+from amin.engine.promise import Rates
 from amin.engine.settings import FORECAST_FLOOR
 from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
 from amin.engine.step_time import UNIT, StepTime
@@ -133,6 +133,7 @@ class SimulatorConfig:
         """
         is_ours = rules_of == POLICY
         capacity = self.num_blocks * self.block_size
+        rates = Rates.of(capacity, self.max_num_seqs)
         has_promise = is_ours and promise is not None
         return Limits(
             num_blocks=self.num_blocks,
@@ -156,6 +157,7 @@ class SimulatorConfig:
             has_promise=int(has_promise),
             promise=float(promise) if promise is not None else math.inf,
             # In the paper's model a step takes 1, whatever is computed in it.
-            work_per_token=0.0 if self.is_unit_time else work_per_token(capacity),
+            work_per_token=0.0 if self.is_unit_time else rates.per_token,
+            work_per_seq=rates.per_seq,
             max_steps_without_end=max_steps_without_end,
         )

@@ -186,7 +186,8 @@ def _end_step(state: State, limits: Limits) -> None:
     kept, kv_tokens, num_computing = 0, 0, 0
     in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
     computed = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
-    state.clock[WORK_DONE] += in_use + limits.work_per_token * computed
+    in_seqs = limits.work_per_seq * counts[NUM_RUNNING]
+    state.clock[WORK_DONE] += max(in_use, in_seqs) + limits.work_per_token * computed
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]

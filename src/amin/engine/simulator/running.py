@@ -166,7 +166,8 @@ def _work(state: State, limits: Limits, slot: int, made: int, uncomputed: int) -
     table = state.table
     return expected_work(  # type: ignore[no-any-return]
         state.survival, learned_group(state.survival, state.groups, state.gains, slot),
-        table[slot, NUM_PROMPT], made, table[slot, MAX_TOKENS], uncomputed, limits.work_per_token,
+        table[slot, NUM_PROMPT], made, table[slot, MAX_TOKENS], uncomputed,
+        limits.work_per_token, limits.work_per_seq,
     )  # fmt: skip
 
 

@@ -113,6 +113,7 @@ class Limits(NamedTuple):
     has_promise: int
     promise: float
     work_per_token: float
+    work_per_seq: float
     max_steps_without_end: int
 
 

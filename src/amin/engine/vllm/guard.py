@@ -9,12 +9,12 @@ from amin.engine.promise import (
     FATE,
     RUNNING,
     SIZES,
+    Rates,
     arrives,
     forget,
     new_guard,
     overdue,
     waits,
-    work_per_token,
 )
 from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.vllm import seam
@@ -26,14 +26,17 @@ from amin.predictor.survival import remaining
 class TailGuard:
     """Who waits, what each request found on arrival, and who is overdue.
 
-    `promise` as in `amin.engine.promise`; `capacity_tokens` is what the cache holds at once.
+    `promise` as in `amin.engine.promise`; `capacity_tokens` is what the cache holds at once, and
+    `max_num_seqs` how many requests may run.
     """
 
-    def __init__(self, ledger: Ledger, promise: float, capacity_tokens: int) -> None:
+    def __init__(
+        self, ledger: Ledger, promise: float, capacity_tokens: int, max_num_seqs: int
+    ) -> None:
         self._ledger = ledger
         self._promise = promise
         self._capacity = capacity_tokens
-        self._per_token = work_per_token(capacity_tokens)
+        self._rates = Rates.of(capacity_tokens, max_num_seqs)
         self._noted, self._queues = new_guard(len(ledger.table))
         self._waiting: dict[int, tuple[seam.Request, float]] = {}
         self._waiting_work = 0.0
@@ -77,9 +80,10 @@ class TailGuard:
         self._drop(request.amin_slot)
         forget(self._queues, request.amin_slot)
 
-    def worked(self, num_kv_tokens: int, num_computed_tokens: int) -> None:
-        """A step runs: tokens of KV in use, and those that it computes."""
-        self._work += num_kv_tokens + self._per_token * num_computed_tokens
+    def worked(self, num_kv_tokens: int, num_running: int, num_computed_tokens: int) -> None:
+        """A step runs: tokens of KV in use, requests, and tokens that it computes."""
+        in_seqs = self._rates.per_seq * num_running
+        self._work += max(num_kv_tokens, in_seqs) + self._rates.per_token * num_computed_tokens
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
@@ -104,9 +108,7 @@ class TailGuard:
         prompt, limit = int(row[NUM_PROMPT]), int(row[MAX_TOKENS])
         survival = self._ledger.lengths.survival
         group = self._group(slot)
-        return float(
-            expected_work(survival, group, prompt, made, limit, uncomputed, self._per_token)
-        )
+        return float(expected_work(survival, group, prompt, made, limit, uncomputed, *self._rates))
 
     def _drop(self, slot: int) -> None:
         _, work = self._waiting.pop(slot, (None, 0))

@@ -58,15 +58,17 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self._guard = None
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
-            self._guard = TailGuard(self._ledger, config.tail_promise, capacity)
+            seqs = self.scheduler_config.max_num_seqs
+            self._guard = TailGuard(self._ledger, config.tail_promise, capacity, seqs)
         self.waiting = PolicyQueue(
             self._queue_key, self._is_admissible, self._overdue, self._note_leaving
         )
         seam.logger.info(
-            "amin %s: policy %s, predictor %s, client hints %s",
+            "amin %s: policy %s, predictor %s, tail promise %s, client hints %s",
             __version__,
             self.amin_policy.name,
             config.predictor,
+            "off" if config.tail_promise is None else f"{config.tail_promise:g}",
             "believed" if config.client_hints else "ignored",
         )
 
@@ -93,7 +95,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         output = super().schedule(*args, **kwargs)
         if self._guard and output.total_num_scheduled_tokens:
             in_use = seam.num_blocks_in_use(self) * self._cache.block_size
-            self._guard.worked(in_use, output.total_num_scheduled_tokens)
+            scheduled = output.total_num_scheduled_tokens
+            self._guard.worked(in_use, len(self.running), scheduled)
         return output
 
     def update_from_output(self, *args: Any, **kwargs: Any) -> Any:

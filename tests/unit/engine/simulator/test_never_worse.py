@@ -79,3 +79,25 @@ def test_where_nobody_waits_it_is_fcfs(told: Callable[[Trace], Trace]) -> None:
     trace = _trace(0.3, 1)
     fcfs = _latencies("vllm-fcfs", trace, None)
     assert repr(_latencies("expected-volume", told(trace), 1.0)) == repr(fcfs)
+
+
+@pytest.mark.parametrize("promise", [None, 0.0, 1.0])
+@pytest.mark.parametrize(("workload", "num_blocks"), [("lmsys-like", 128), ("reasoning", 4095)])
+def test_nobody_is_preempted_over_and_over(
+    workload: str, num_blocks: int, promise: float | None
+) -> None:
+    """Three times at most, far above capacity; stock FCFS preempts somebody eight times or more.
+
+    Who was preempted least leaves first: a request leaves again only when all others did as often.
+    """
+    config = SimulatorConfig(num_blocks, 16)
+    trace = at_load(generate(workload, 1500, seed=1), 2.5, config, 1)
+    most = [
+        SimulatedEngine(config, policy, tail_promise=kept)
+        .simulate(trace)
+        .columns()
+        .num_preemptions.max()
+        for policy, kept in (("expected-volume", promise), ("vllm-fcfs", None))
+    ]
+    assert most[0] <= 3
+    assert most[1] >= 8
