@@ -63,8 +63,9 @@ def run(num_batches: int) -> dict[str, list[float]]:
     batch = requests(BATCH, 0)
     for _ in range(num_batches):
         start = time.perf_counter()
-        groups = [lengths.arrived(request) for request in batch]
+        groups = []
         for request in batch:
+            groups.append(lengths.arrived(request))
             predictor.predict(request)
         middle = time.perf_counter()
         running[:] = groups[:NUM_RUNNING]

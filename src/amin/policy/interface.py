@@ -55,6 +55,9 @@ def lower_bound(r: RequestView) -> int:
     return r.lower
 
 
+_LEARNED = {"mean_remaining", "mean_square_remaining"}
+
+
 @dataclass(frozen=True)
 class Policy:
     """Three rules and a bound; see the module's text for what each must answer."""
@@ -86,3 +89,10 @@ class Policy:
     def has_forecast(self) -> bool:
         """False where admission asks only whether the request fits now (the engine's own test)."""
         return self.forecast is not fits_now
+
+    @property
+    def reads_lengths(self) -> bool:
+        """Whether a rule may read what is learned of lengths: simulations are slower with it."""
+        rules = self.order, self.forecast, self.preemption_order, self.initial_bound, self.learn
+        codes = [getattr(rule, "__code__", None) for rule in rules]
+        return any(code is None or _LEARNED & set(code.co_names) for code in codes)

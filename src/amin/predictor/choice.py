@@ -61,8 +61,12 @@ def judge(
 def group_of(survival: Floats3, groups: Ints, gains: Floats, slot: int) -> int:
     """Whose replies foretell this one's length; `TOLD` where the interval told is believed."""
     told = groups[slot, TOLD_LENGTH]
-    is_new = told > ALL and survival[IS_LEARNED, told, 0] == 0
-    if told == TOLD or (is_new and gains[TOLD_LENGTH] >= max(gains.max(), MARGIN)):
+    if told == TOLD:
+        return TOLD
+    most = MARGIN
+    for feature in range(gains.size):
+        most = max(most, gains[feature])
+    if told > ALL and survival[IS_LEARNED, told, 0] == 0 and gains[TOLD_LENGTH] >= most:
         return TOLD
     return int(learned_group(survival, groups, gains, slot))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 from amin.predictor.survival import ALL
 from amin.request import Request
@@ -68,7 +69,10 @@ class Groups:
 
     def of(self, request: Request) -> tuple[int, ...]:
         """A group for each feature, `ALL` where the value is missing, or rare so far."""
-        numbers = (f.numbers.get(v) for f, v in zip(self.values, values_of(request), strict=True))
+        return self._row(values_of(request))
+
+    def _row(self, values: Sequence[Hashable]) -> tuple[int, ...]:
+        numbers = (f.numbers.get(v) for f, v in zip(self.values, values, strict=True))
         return tuple(
             ALL if number is None else group_number(feature, number)
             for feature, number in enumerate(numbers)
@@ -80,7 +84,7 @@ class Groups:
         for feature, value in zip(self.values, values, strict=True):
             if value is not None:
                 feature.count(value)
-        return self.of(request)
+        return self._row(values)
 
 
 def values_of(request: Request) -> tuple[Hashable, ...]:
@@ -96,6 +100,7 @@ def values_of(request: Request) -> tuple[Hashable, ...]:
     )
 
 
+@lru_cache(MAX_CANDIDATES)
 def _digest(name: str | None) -> str | None:
     """Names are not kept, nor written to disk: only what cannot be turned back into them."""
     return None if name is None else hashlib.blake2b(name.encode(), digest_size=12).hexdigest()

@@ -53,6 +53,7 @@ class LearnedLengths:
         self.gains = new_gains(len(FEATURES))
         self._groups = Groups()
         self._num_new = self._num_ended = 0
+        self._last: tuple[Request | None, tuple[int, ...]] = (None, ())
         self._row = np.zeros((1, len(FEATURES)), np.int64)
         # Compile now, not in the first step under load.
         self.refresh(self._row)
@@ -64,7 +65,8 @@ class LearnedLengths:
 
     def arrived(self, request: Request) -> tuple[int, ...]:
         """Whose replies this one's length is learned with, by each feature."""
-        return self._groups.arrived(request)
+        self._last = request, self._groups.arrived(request)
+        return self._last[1]
 
     @property
     def feature(self) -> str | None:
@@ -80,7 +82,8 @@ class LearnedLengths:
 
     def lower_bound(self, request: Request, coverage: float) -> int:
         """The length that a share `coverage` of such replies has at least."""
-        self._row[0] = self._groups.of(request)
+        # In an engine, one is asked for right after the arrival.
+        self._row[0] = self._last[1] if request is self._last[0] else self._groups.of(request)
         group = group_of(self.survival, self._row, self.gains, 0)
         return int(lower_bound(self.survival, max(group, ALL), coverage))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from amin.jit import cached_njit, called_njit
+from amin.jit import cached_njit, called_njit, inlined_njit
 
 Floats3 = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ SHRINKAGE = 10.0
 PRIOR_MEAN = 200.0
 """Tokens that a reply is believed to have before any was seen, with the weight of one reply."""
 
-ENDS_PER_REFRESH = 16
+ENDS_PER_REFRESH = 32
 MEMORY = 20_000.0
 """Ends in a group after which one counts 1/e: traffic drifts."""
 
@@ -94,6 +94,10 @@ def note(
                 survival[NEWS, group, 0] += news
 
 
+PRIOR = 1 - np.exp(-np.diff([first_position(n) for n in range(NUM_BINS + 1)]) / PRIOR_MEAN)
+"""The share of replies that ends in each bin, of those that get there, before any was seen."""
+
+
 @cached_njit
 def is_due(num_new: int, num_ended: int) -> bool:
     """Whether to learn from what is new: often at the beginning, then every so many ends."""
@@ -103,13 +107,12 @@ def is_due(num_new: int, num_ended: int) -> bool:
 @cached_njit
 def refresh(survival: Floats3) -> None:
     """Learn from what was noted, in each group with news, and forget a little of it."""
-    prior = np.empty(NUM_BINS)
-    for number in range(NUM_BINS):
-        width = first_position(number + 1) - first_position(number)
-        prior[number] = 1 - np.exp(-width / PRIOR_MEAN)
+    top = NUM_BINS - 2
+    while top > 0 and _num_reached(survival, top) == 0:
+        top -= 1
     for group in range(survival.shape[1]):
         if group == ALL or survival[NEWS, group, 0] > 0:
-            _learn(survival, group, prior)
+            _learn(survival, group, top)
     # Not before all are done: of a group what is little is filled up from the whole.
     for group in range(survival.shape[1]):
         if survival[NEWS, group, 0] > 0:
@@ -120,15 +123,30 @@ def refresh(survival: Floats3) -> None:
             survival[NEWS, group, 0] = 0.0
 
 
+@inlined_njit
+def _num_reached(survival: Floats3, number: int) -> float:
+    """Replies that ended, were cut or are in this bin."""
+    ended_or_cut = survival[FINISHED, ALL, number] + survival[CUT, ALL, number]
+    return ended_or_cut + survival[HELD, ALL, number]  # type: ignore[no-any-return]
+
+
 @called_njit
-def _learn(survival: Floats3, group: int, prior: Floats) -> None:
-    reached, of_all, after, after_square = 0.0, 0.0, PRIOR_MEAN, 2 * PRIOR_MEAN**2
-    for number in range(NUM_BINS - 1, 0, -1):
+def _learn(survival: Floats3, group: int, top: int) -> None:
+    """`top` is the last bin that any reply has reached: beyond, all is as it was at first."""
+    if survival[IS_LEARNED, group, 0] == 0:
+        top = NUM_BINS - 2
+        survival[MEAN, group, top + 1], survival[SQUARE, group, top + 1] = (
+            PRIOR_MEAN,
+            2 * PRIOR_MEAN**2,
+        )
+    reached, of_all = 0.0, 0.0
+    after, after_square = survival[MEAN, group, top + 1], survival[SQUARE, group, top + 1]
+    for number in range(top, 0, -1):
         width = float(first_position(number + 1) - first_position(number))
         for what in (FINISHED, CUT, HELD):
             reached += survival[what, group, number]
             of_all += survival[what, ALL, number]
-        share = (survival[FINISHED, ALL, number] + prior[number]) / (of_all + 1.0)
+        share = (survival[FINISHED, ALL, number] + PRIOR[number]) / (of_all + 1.0)
         if group != ALL:
             ended = survival[FINISHED, group, number] + SHRINKAGE * share
             share = ended / (reached + SHRINKAGE)
@@ -142,7 +160,7 @@ def _learn(survival: Floats3, group: int, prior: Floats) -> None:
         survival[ALIVE, group, number] = 1 - share
     alive = 1.0
     for number in range(1, NUM_BINS):
-        goes_on = survival[ALIVE, group, number]
+        goes_on = survival[ALIVE, group, number] if number <= top else 1 - PRIOR[number]
         survival[ALIVE, group, number] = alive
         alive *= goes_on
     survival[IS_LEARNED, group, 0] = 1.0

@@ -152,7 +152,12 @@ class SimulatorConfig:
             eviction=EVICTIONS[self.eviction],
             is_unit_time=int(self.is_unit_time),
             has_prefix_cache=int(self.enable_prefix_caching),
-            learns=int(is_ours and not policy.is_clairvoyant),
+            # Where nobody asks what was learned, a run is half as long without it.
+            learns=int(
+                is_ours
+                and not policy.is_clairvoyant
+                and (policy.reads_lengths or has_promise or coverage > 0)
+            ),
             coverage=coverage,
             has_promise=int(has_promise),
             promise=float(promise) if promise is not None else math.inf,
