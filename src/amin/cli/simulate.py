@@ -56,7 +56,8 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "--predictor",
     default="constant:1",
     show_default=True,
-    help="bounds of requests whose row has none: constant:N, class:PATH or module:factory",
+    help="bounds of requests whose row has none: online[:COVERAGE], constant:N, class:PATH or "
+    "module:factory",
 )
 @click.option(
     "--tail-promise",

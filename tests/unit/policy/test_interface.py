@@ -1,6 +1,10 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from amin.errors import ConfigError
+from amin.policy.catalog import POLICIES
 from amin.policy.interface import Policy, fits_now, lower_bound
 
 
@@ -27,3 +31,11 @@ def test_a_forecast_is_what_differs_from_fits_now() -> None:
     assert (plain.forecast, plain.has_forecast) == (fits_now, False)
     other = Policy("mine", "", lower_bound, lower_bound, forecast=lower_bound)
     assert other.has_forecast
+
+
+def test_says_whether_it_reads_what_is_learned_of_lengths() -> None:
+    """By the names in its rules; of a rule that cannot be looked into, yes."""
+    reads = {name for name, policy in POLICIES.items() if policy.reads_lengths}
+    assert reads == {"expected-volume", "past-future"}
+    hidden = replace(POLICIES["fcfs"], order=partial(POLICIES["fcfs"].order))
+    assert hidden.reads_lengths
