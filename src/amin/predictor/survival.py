@@ -44,7 +44,7 @@ SHRINKAGE = 10.0
 PRIOR_MEAN = 200.0
 """Tokens that a reply is believed to have before any was seen, with the weight of one reply."""
 
-ENDS_PER_REFRESH = 32
+ENDS_PER_REFRESH = 16
 MEMORY = 20_000.0
 """Ends in a group after which one counts 1/e: traffic drifts."""
 
