@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 
 from amin.engine.rows import NUM_PREEMPTIONS
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
-from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_RUNNING, SLOT
+from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_RUNNING, SECONDS, SLOT
 from amin.engine.step_time import StepTime
 from amin.experiment.map import MapConfig, run_map, shipped_map
 from amin.experiment.map_page import figure as map_figure
@@ -59,7 +59,7 @@ def states(scenario: Scenario, promise: float | None) -> tuple[np.ndarray, np.nd
     is_done = False
     while not is_done:
         is_done = simulation.advance(1)
-        state, now = simulation.state, simulation.state.clock[0]
+        state, now = simulation.state, simulation.state.clock[SECONDS]
         running = state.lanes[state.running[: state.counts[NUM_RUNNING]], SLOT]
         row = np.zeros(len(trace), int)
         present = (state.times[:, ARRIVAL] <= now) & np.isnan(state.times[:, FINISH])

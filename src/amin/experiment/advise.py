@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from amin.errors import ConfigError
-from amin.experiment.comparison import Comparison, compare, named
+from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Row
@@ -54,17 +54,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Advice:
-    """What was found: `compared` by growth of the traffic; `told_by` foretold lengths best."""
+    """What was found: `compared` by growth of the traffic."""
 
     traffic: Traffic
     setting: Setting
     rho: float
     compared: dict[float, Comparison]
-    told_by: str | None
 
     def options(self, growth: float = 1.0) -> list[Option]:
         """Every setting but the baseline."""
-        return [self._option(growth, label) for label in self.compared[growth].labels[1:]]
+        return [self.option(growth, label) for label in self.compared[growth].labels[1:]]
 
     @property
     def advised(self) -> Option | None:
@@ -73,15 +72,18 @@ class Advice:
         best = min(good, key=lambda option: option.mean, default=None)
         return best if best and best.mean < WORTH_IT else None
 
-    def grown(self, growth: float, label: str) -> Option:
-        """The same setting with more traffic."""
-        return self._option(growth, label)
+    @property
+    def told_by(self) -> str | None:
+        """The feature of a request that foretold lengths best; None where nothing did."""
+        rows = {row["label"]: row for row in self.compared[1.0].rows}
+        return rows[f"{POLICY}+1"]["lengths_foretold_by"]  # type: ignore[no-any-return]
 
     def baseline(self, growth: float = 1.0) -> Row:
         """The numbers of stock FCFS."""
         return dict(self.compared[growth].rows[0])
 
-    def _option(self, growth: float, label: str) -> Option:
+    def option(self, growth: float, label: str) -> Option:
+        """A setting, with so many times the traffic."""
         ratios = (
             self.compared[growth].ratios(label, column)[0]
             for column in (
@@ -106,7 +108,6 @@ def advise(
     rho = load_of(trace, setting.config)
     if not 0 < rho < math.inf:
         raise ConfigError("load: all requests arrive at once, allowed: a multiple of capacity")
-    run = named(f"{POLICY}+1", setting).engine().simulate(trace)
     has_priorities = len(set(trace.priority.tolist())) > 1
     labels = [*STOCK, *(BY_PRIORITY if has_priorities else ()), *OURS]
     compared = {}
@@ -115,7 +116,7 @@ def advise(
         grown = replace(traffic, load=load)
         what = f"{growth:g} x the traffic"
         compared[growth] = compare(labels, grown, setting, [1], track=_called(what, track))
-    return Advice(traffic, setting, rho, compared, run.foretold_by)
+    return Advice(traffic, setting, rho, compared)
 
 
 def _called(what: str, track: Track) -> Track:
@@ -144,7 +145,7 @@ def in_words(advice: Advice) -> list[str]:
             f"Price: p99 {_times(best.p99)}, the worst {_times(best.worst)}.",
         ]
         for growth in GROWTH[1:]:
-            more = advice.grown(growth, best.label)
+            more = advice.option(growth, best.label)
             lines.append(
                 f"With {growth - 1:.0%} more traffic: mean {_times(more.mean)}, "
                 f"p99 {_times(more.p99)}."

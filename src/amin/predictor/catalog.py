@@ -12,6 +12,7 @@ from amin.errors import ConfigError, UnknownNameError
 from amin.predictor.class_table import ClassTablePredictor
 from amin.predictor.constant import ConstantPredictor
 from amin.predictor.interface import Predictor
+from amin.predictor.online import COVERAGE, OnlinePredictor
 
 PREDICTORS: dict[str, Callable[[str], Predictor]] = {
     "online": lambda argument: _online(argument),
@@ -68,9 +69,6 @@ def _path(argument: str) -> Path:
 
 
 def _online(text: str) -> Predictor:
-    # The command line starts without a compiler.
-    from amin.predictor.online import COVERAGE, OnlinePredictor
-
     try:
         return OnlinePredictor(float(text) if text else COVERAGE)
     except ValueError as error:

@@ -6,12 +6,17 @@ is at least as long. Nothing to train, and 1 until something was learned.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from amin.errors import ConfigError
 from amin.predictor.interface import Predictor
-from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request
+
+if TYPE_CHECKING:
+    from amin.predictor.lengths import LearnedLengths
 
 COVERAGE = 0.95
 
@@ -26,7 +31,13 @@ class OnlinePredictor(Predictor):
             raise ConfigError(f"predictor: online:{coverage}, allowed: online:C, 0 < C < 1")
         self.name = "online" if coverage == COVERAGE else f"online:{coverage:g}"
         self.coverage = coverage
-        self.lengths = LearnedLengths()
+
+    @cached_property
+    def lengths(self) -> LearnedLengths:
+        """What is learned; made when it is needed, since to check a setting none is compiled."""
+        from amin.predictor.lengths import LearnedLengths
+
+        return LearnedLengths()
 
     def predict(self, request: Request) -> LengthEstimate:
         """From what such replies had so far to max_tokens."""

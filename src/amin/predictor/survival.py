@@ -176,7 +176,7 @@ def refresh_with(survival: Floats3, groups: Ints, slots: Ints, made: Ints) -> No
             refresh(survival)
 
 
-@cached_njit
+@called_njit
 def known(survival: Floats3, group: int) -> int:
     """The group itself, or that of all where nothing of it was learned yet."""
     return group if survival[IS_LEARNED, group, 0] > 0 else ALL

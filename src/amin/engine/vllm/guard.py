@@ -6,6 +6,7 @@ import math
 
 from amin.engine.expectation import expected_work
 from amin.engine.promise import (
+    EXPECTED,
     FATE,
     RUNNING,
     SIZES,
@@ -38,7 +39,7 @@ class TailGuard:
         self._capacity = capacity_tokens
         self._rates = Rates.of(capacity_tokens, max_num_seqs)
         self._noted, self._queues = new_guard(len(ledger.table))
-        self._waiting: dict[int, tuple[seam.Request, float]] = {}
+        self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
         self._work = 0.0
         # Compile now, not in the first step under load.
@@ -66,7 +67,8 @@ class TailGuard:
         slot = request.amin_slot
         self._drop(slot)
         work = self._expected(slot, int(self._ledger.table[slot, NUM_OUTPUT]))
-        self._waiting[slot] = request, work
+        self._waiting[slot] = request
+        self._noted[slot, EXPECTED] = work
         self._waiting_work += work
         waits(self._queues, slot, self._ledger.arrival_index(slot))
 
@@ -88,7 +90,7 @@ class TailGuard:
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
         slot = overdue(self._noted, self._queues, self._work, self._promise)
-        return self._waiting[slot][0] if slot >= 0 else None
+        return self._waiting[slot] if slot >= 0 else None
 
     def _group(self, slot: int) -> int:
         ledger = self._ledger
@@ -111,8 +113,8 @@ class TailGuard:
         return float(expected_work(survival, group, prompt, made, limit, uncomputed, *self._rates))
 
     def _drop(self, slot: int) -> None:
-        _, work = self._waiting.pop(slot, (None, 0))
-        self._waiting_work -= work
+        if self._waiting.pop(slot, None) is not None:
+            self._waiting_work -= float(self._noted[slot, EXPECTED])
 
     def _make_room(self) -> None:
         size = len(self._ledger.table)
