@@ -16,6 +16,13 @@ TAIL_PROMISE = 1.0
 of `benchmarks/flagship.py`."""
 
 
+def split_label(label: str) -> tuple[str, str | None, str | None]:
+    """(policy, watermark, promise) of ``NAME[@WATERMARK][+PROMISE]``; None where it says none."""
+    name, has_promise, promise = label.partition("+")
+    policy, has_watermark, watermark = name.partition("@")
+    return policy, watermark if has_watermark else None, promise if has_promise else None
+
+
 def parse_tail_promise(text: str) -> float | None:
     """A number, or ``off``; raises `ConfigError` for anything else."""
     try:

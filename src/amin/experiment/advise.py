@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from amin.engine.settings import split_label
 from amin.errors import ConfigError
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
@@ -44,12 +45,11 @@ class Option:
     @property
     def command(self) -> str:
         """What to run."""
-        name, has_promise, promise = self.label.partition("+")
-        name, _, watermark = name.partition("@")
+        name, watermark, promise = split_label(self.label)
         if name.startswith("vllm-"):
             policy = "" if name == BASELINE else " --scheduling-policy priority"
             return f"vllm serve MODEL{policy}" + (f" --watermark {watermark}" if watermark else "")
-        return f"amin serve MODEL --tail-promise {promise if has_promise else 'off'}"
+        return f"amin serve MODEL --tail-promise {promise or 'off'}"
 
 
 @dataclass(frozen=True)

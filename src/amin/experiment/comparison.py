@@ -13,7 +13,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from amin.engine.settings import parse_tail_promise
+from amin.engine.settings import parse_tail_promise, split_label
 from amin.errors import ConfigError
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, Row, sweep
@@ -120,12 +120,11 @@ def cells_of(
 
 def named(label: str, setting: Setting) -> Setting:
     """The setting with what ``NAME[@WATERMARK][+PROMISE]`` says."""
-    name, has_promise, promise = label.partition("+")
-    name, has_watermark, watermark = name.partition("@")
+    name, watermark, promise = split_label(label)
     changed = replace(setting, policy=name)
-    if has_promise:
+    if promise is not None:
         changed = replace(changed, tail_promise=parse_tail_promise(promise))
-    if has_watermark:
+    if watermark is not None:
         changed = replace(changed, watermark=_share(watermark, label))
     return changed
 
