@@ -10,9 +10,10 @@ import pytest
 from hypothesis import strategies as st
 from tests.dry.simulated import assert_decided_alike, check_on_random_workloads
 
+from amin.engine.simulator.groups import ANEW, groups_of
 from amin.engine.step_time import StepTime
 from amin.policy.catalog import SERVABLE
-from amin.predictor.features import BEGINNING
+from amin.predictor.features import BEGINNING, FEATURES
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
@@ -72,4 +73,25 @@ def test_decides_as_vllm_under_load(has_classes: bool) -> None:
     shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "forecast_floor": 16}
     shape |= {"tail_promise": 0.9}
     real = assert_decided_alike("expected-volume", shape, StepTime(), list(trace))
+    assert sum(record.num_preemptions for record in real.records) > 20
+
+
+def test_decides_as_vllm_when_groups_change_hands() -> None:
+    """The same where after a third of the requests all clients are others, and groups are taken."""
+    trace = lmsys_like(
+        embedded_replies(3000, seed=4), num_requests=900, requests_per_second=7, seed=4
+    )
+    is_late, number = np.arange(900) >= 315, np.arange(900) % 315
+    number = np.where(is_late, number % 20, number % 63)
+    trace = replace(
+        trace,
+        client=np.char.add(np.where(is_late, "late", "early"), number.astype(str)).astype(object),
+        num_output_tokens=np.where(is_late, 20 + 25 * number, 500 - 7 * number),
+        predicted_class=np.empty(0, np.object_),
+    )
+    groups = groups_of(trace)[:, FEATURES.index("client")]
+    assert (groups >= ANEW).sum() > 10
+    shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "predictor": "online:0.7"}
+    shape |= {"forecast_floor": 16}
+    real = assert_decided_alike("amin-dynamic", shape, StepTime(), list(trace))
     assert sum(record.num_preemptions for record in real.records) > 20

@@ -27,33 +27,80 @@ SIGHTINGS = 1, 4, 4, 4, 4, 4
 length that is told has one from the start, to be believed before it is learned from."""
 
 MAX_GROUPS = 63
-"""Of each feature; values beyond are learned with all others."""
+"""Of each feature; values beyond are learned with all others, until they are the more common."""
 
 NUM_GROUPS = len(FEATURES) * MAX_GROUPS
 
 MAX_CANDIDATES = 4096
 """Values of a feature that are watched, to see whether they come again; then the oldest goes."""
 
+RARER = 4
+"""A value takes the group of another that came so many times less often, of late."""
+
+ARRIVALS_PER_HALVING = 4096
+"""Of values without a group, while all groups are taken: then what was counted counts half."""
+
 
 class Values:
-    """Numbers for the values of one feature: 1, 2, ... as they become common."""
+    """Numbers for the values of one feature: 1, 2, ... as they become common.
+
+    When all are taken, a value that has become far more common than the rarest that has one takes
+    it over. So tenants and templates of last month make room for those of today, and where there
+    are many alike, those that have a group keep it.
+    """
 
     def __init__(self, sightings: int) -> None:
         self._sightings = sightings
         self.numbers: dict[Hashable, int] = {}
+        self._arrivals: dict[int, int] = {}
         self._seen: dict[Hashable, int] = {}
+        self._since_halving = 0
+        # No number has fewer arrivals.
+        self._fewest = 0
 
-    def count(self, value: Hashable) -> None:
-        """A request with this value arrives."""
-        if value in self.numbers or len(self.numbers) == MAX_GROUPS:
-            return
+    def restore(self, numbers: dict[Hashable, int], arrivals: dict[int, int]) -> None:
+        """Go on with numbers that were given before, after so many arrivals of each."""
+        self.numbers, self._arrivals = dict(numbers), dict(arrivals)
+
+    def count(self, value: Hashable) -> bool:
+        """A request with this value arrives; returns whether it takes over another's number."""
+        number = self.numbers.get(value)
+        if number is not None:
+            self._arrivals[number] += 1
+            return False
         seen = self._seen.pop(value, 0) + 1
-        if seen == self._sightings:
-            self.numbers[value] = len(self.numbers) + 1
-            return
+        if seen >= self._sightings:
+            if len(self.numbers) < MAX_GROUPS:
+                self._give(value, len(self.numbers) + 1, seen)
+                return False
+            if self._takes_over(value, seen):
+                return True
         self._seen[value] = seen
         if len(self._seen) > MAX_CANDIDATES:
             del self._seen[next(iter(self._seen))]
+        if len(self.numbers) == MAX_GROUPS:
+            self._since_halving += 1
+            if self._since_halving == ARRIVALS_PER_HALVING:
+                self._halve()
+        return False
+
+    def _give(self, value: Hashable, number: int, num_arrivals: int) -> None:
+        self.numbers[value], self._arrivals[number] = number, num_arrivals
+
+    def _takes_over(self, value: Hashable, seen: int) -> bool:
+        if seen <= RARER * self._fewest:
+            return False
+        rarest = min(self.numbers, key=lambda other: self._arrivals[self.numbers[other]])
+        self._fewest = self._arrivals[self.numbers[rarest]]
+        if seen <= RARER * self._fewest:
+            return False
+        self._give(value, self.numbers.pop(rarest), seen)
+        return True
+
+    def _halve(self) -> None:
+        self._since_halving = self._fewest = 0
+        self._arrivals = {number: count // 2 for number, count in self._arrivals.items()}
+        self._seen = {value: seen // 2 for value, seen in self._seen.items() if seen > 1}
 
 
 def group_number(feature: int, number: int) -> int:
@@ -78,13 +125,14 @@ class Groups:
             for feature, number in enumerate(numbers)
         )
 
-    def arrived(self, request: Request) -> tuple[int, ...]:
-        """`of`, for a request that arrives: counts the values that it has."""
-        values = values_of(request)
-        for feature, value in zip(self.values, values, strict=True):
-            if value is not None:
-                feature.count(value)
-        return self._row(values)
+    def arrived(self, request: Request) -> tuple[tuple[int, ...], Sequence[int]]:
+        """(`of`, groups that begin anew), for a request that arrives: counts its values."""
+        values, anew = values_of(request), []
+        for number, value in enumerate(values):
+            feature = self.values[number]
+            if value is not None and feature.count(value):
+                anew.append(group_number(number, feature.numbers[value]))
+        return self._row(values), anew
 
 
 def values_of(request: Request) -> tuple[Hashable, ...]:

@@ -21,6 +21,7 @@ from amin.predictor.survival import (
     HELD,
     Floats,
     Ints,
+    begin_anew,
     is_due,
     lower_bound,
     new_survival,
@@ -65,8 +66,11 @@ class LearnedLengths:
 
     def arrived(self, request: Request) -> tuple[int, ...]:
         """Whose replies this one's length is learned with, by each feature."""
-        self._last = request, self._groups.arrived(request)
-        return self._last[1]
+        row, anew = self._groups.arrived(request)
+        for group in anew:
+            begin_anew(self.survival, group)
+        self._last = request, row
+        return row
 
     @property
     def feature(self) -> str | None:

@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 
 from amin.errors import ConfigError
-from amin.predictor.features import FEATURES, MAX_GROUPS
+from amin.predictor.features import FEATURES, MAX_GROUPS, group_number
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.survival import ALL, CUT, FINISHED, NEWS, NUM_BINS
 
@@ -71,8 +71,9 @@ def restore(lengths: LearnedLengths, path: Path) -> None:
         for of in numbers
     ):
         raise _refused(path, "groups that are none")
-    for values, found in zip(lengths.values, numbers, strict=True):
-        values.numbers = dict(found)
+    num_replies = counts.sum(axis=(0, 2)).astype(int).tolist()
+    for feature, (values, found) in enumerate(zip(lengths.values, numbers, strict=True)):
+        values.restore(found, {n: num_replies[group_number(feature, n)] for n in found.values()})
     lengths.survival[[FINISHED, CUT], :, 1:] = counts
     lengths.gains[:] = gains
     # Learned from as one that has news; which it has not, so that nothing is forgotten.

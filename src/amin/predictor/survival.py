@@ -94,6 +94,14 @@ def note(
                 survival[NEWS, group, 0] += news
 
 
+@cached_njit
+def begin_anew(survival: Floats3, group: int) -> None:
+    """What was learned in a group is forgotten. Replies in progress stay with it to their end."""
+    survival[IS_LEARNED, group, 0] = 0.0
+    for number in range(NUM_BINS):
+        survival[FINISHED, group, number] = survival[CUT, group, number] = 0.0
+
+
 PRIOR = 1 - np.exp(-np.diff([first_position(n) for n in range(NUM_BINS + 1)]) / PRIOR_MEAN)
 """The share of replies that ends in each bin, of those that get there, before any was seen."""
 

@@ -15,6 +15,7 @@ class _Server:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.headers: list[dict[bytes, bytes]] = []
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         body, more = b"", True
@@ -23,12 +24,18 @@ class _Server:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         self.bodies.append(body)
+        self.headers.append(dict(scope["headers"]))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"ok"})
 
 
 def _post(
-    monkeypatch: pytest.MonkeyPatch, chunks: list[bytes], *, hints: bool = True
+    monkeypatch: pytest.MonkeyPatch,
+    chunks: list[bytes],
+    *,
+    hints: bool = True,
+    key: bytes = b"",
+    path: str = "/v1/completions",
 ) -> tuple[int, bytes, _Server]:
     monkeypatch.setenv("AMIN_CONFIG", json.dumps({"client_hints": hints}))
     server = _Server()
@@ -44,7 +51,9 @@ def _post(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/v1/completions"}
+    headers = [(b"content-length", b"%d" % sum(map(len, chunks)))]
+    headers += [(b"authorization", b"Bearer " + key)] if key else []
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     asyncio.run(HintMiddleware(server)(scope, receive, send))
     return sent[0]["status"], sent[1]["body"], server
 
@@ -110,3 +119,42 @@ def test_while_hints_are_off_even_malformed_ones_pass(monkeypatch: pytest.Monkey
     """A server that does not believe hints does not judge them either."""
     body = b'{"vllm_xargs": {"amin_lower": -5}}'
     assert _post(monkeypatch, [body], hints=False)[0] == 200
+
+
+def _told_key(monkeypatch: pytest.MonkeyPatch, body: bytes, key: bytes) -> str:
+    _, _, server = _post(monkeypatch, [body[:9], body[9:]], hints=False, key=key)
+    assert server.headers[0][b"content-length"] == b"%d" % len(server.bodies[0])
+    request = json.loads(server.bodies[0])
+    assert request.pop("prompt") == "x\u00fc"
+    told = request.pop("vllm_xargs").pop("amin_api_key")
+    assert not request
+    assert isinstance(told, str)
+    return told
+
+
+@pytest.mark.parametrize(
+    "xargs", ["", ', "vllm_xargs": null', ', "vllm_xargs": {"amin_api_key": "a"}']
+)
+def test_an_api_key_is_told_by_its_hash(monkeypatch: pytest.MonkeyPatch, xargs: str) -> None:
+    """One name for one key whatever the client says of itself, another for another; not the key."""
+    body = f'{{"prompt": "x\u00fc"{xargs}}}'.encode()
+    names = [_told_key(monkeypatch, body, key) for key in (b"sk-1", b"sk-1", b"sk-2")]
+    assert names[0] == names[1] != names[2]
+    assert all(len(name) == 24 and "sk" not in name for name in names)
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[1]", b'{"vllm_xargs": 3}', b""])
+def test_what_has_no_room_for_a_key_passes_unchanged(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """Bodies that are vLLM's to refuse reach it byte for byte, key or not."""
+    assert _post(monkeypatch, [body], hints=False, key=b"sk-1")[2].bodies == [body]
+
+
+def test_where_vllm_takes_no_extra_arguments_none_are_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A body for another address than those of replies is not touched."""
+    body = b'{"prompt": "x"}'
+    server = _post(monkeypatch, [body], hints=False, key=b"sk-1", path="/v1/embeddings")[2]
+    assert server.bodies == [body]

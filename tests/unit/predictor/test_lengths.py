@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from amin.predictor.choice import group_of
-from amin.predictor.features import CLASS, FEATURES
+from amin.predictor.features import CLASS, FEATURES, MAX_GROUPS
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import OnlinePredictor
-from amin.predictor.survival import ALL, ENDS_PER_REFRESH, TOLD, remaining
+from amin.predictor.survival import ALL, ENDS_PER_REFRESH, FINISHED, TOLD, remaining
 from amin.request import LengthEstimate, Request
 
 ONE_ROW = np.zeros((1, len(FEATURES)), np.int64)
@@ -156,3 +156,37 @@ def test_memory_has_a_bound() -> None:
         if i % 10_000 == 9_999:
             sizes.append([len(v._seen) + len(v.numbers) for v in lengths._groups.values])
     assert sizes[1] == sizes[2]
+
+
+def _arrive(lengths: LearnedLengths, clients: list[str], times: int) -> None:
+    for _ in range(times):
+        for client in clients:
+            lengths.arrived(_request("any", client=client))
+
+
+def test_those_of_today_take_the_groups_of_those_who_are_gone() -> None:
+    """A full set of clients, then another one: each of the second gets a group, learned anew."""
+    lengths = LearnedLengths()
+    first, second = ([f"{name}{i}" for i in range(MAX_GROUPS)] for name in "ab")
+    client = FEATURES.index("client")
+    for _ in range(50):
+        for name in first:
+            _learn(lengths, _request("any", client=name), 900)
+    group = lengths.arrived(_request("any", client="a0"))[client]
+    assert lengths.survival[FINISHED, group].sum() > 0
+    _arrive(lengths, second, 600)
+    groups = {lengths.arrived(_request("any", client=name))[client] for name in second}
+    assert len(groups) == MAX_GROUPS
+    assert ALL not in groups
+    assert not lengths.survival[FINISHED, group].any()
+    assert lengths.arrived(_request("any", client="a0"))[client] == ALL
+
+
+def test_of_many_alike_those_that_have_a_group_keep_it() -> None:
+    """Three times as many clients as groups, all as common: no group changes hands."""
+    lengths = LearnedLengths()
+    clients = [f"c{i}" for i in range(3 * MAX_GROUPS)]
+    _arrive(lengths, clients, 10)
+    before = dict(lengths.values[FEATURES.index("client")].numbers)
+    _arrive(lengths, clients, 200)
+    assert lengths.values[FEATURES.index("client")].numbers == before

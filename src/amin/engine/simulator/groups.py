@@ -21,9 +21,15 @@ from amin.predictor.features import (
 from amin.predictor.survival import ALL
 from amin.workload.trace import Trace
 
+ANEW = 1 << 20
+"""Above all numbers of groups."""
+
 
 def groups_of(trace: Trace) -> Ints:
-    """A row for each request; as `amin.predictor.features.Groups` gives them, one by one."""
+    """A row for each request; as `amin.predictor.features.Groups` gives them, one by one.
+
+    A group that begins anew with a request is `ANEW` higher there.
+    """
     groups = np.full((len(trace), len(FEATURES)), ALL)
     for feature, column in enumerate(_columns(trace)):
         if len(column):
@@ -62,15 +68,15 @@ def _codes(column: Sequence[Any]) -> tuple[Ints, Any]:
 def _numbers(codes: Ints, feature: int) -> Ints:
     """The groups of a feature's values, in the order of arrival."""
     values, codes, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    if len(values) > MAX_CANDIDATES:
+    common = np.flatnonzero(counts >= SIGHTINGS[feature])
+    if len(values) > MAX_CANDIDATES or len(common) > MAX_GROUPS:
         return _one_by_one(codes, feature)
     # Where each value was seen often enough; never: beyond the end.
     by_value = np.argsort(codes, kind="stable")
     starts = np.cumsum(counts) - counts
-    common = np.flatnonzero(counts >= SIGHTINGS[feature])
     since = np.full(len(values), len(codes))
     since[common] = by_value[starts[common] + SIGHTINGS[feature] - 1]
-    first = np.argsort(since, kind="stable")[: min(MAX_GROUPS, len(common))]
+    first = np.argsort(since, kind="stable")[: len(common)]
     numbers = np.full(len(values), ALL)
     numbers[first] = group_number(feature, 1) + np.arange(len(first))
     return np.where(np.arange(len(codes)) >= since[codes], numbers[codes], ALL)
@@ -79,7 +85,7 @@ def _numbers(codes: Ints, feature: int) -> Ints:
 def _one_by_one(codes: Ints, feature: int) -> Ints:
     values, groups = Values(SIGHTINGS[feature]), []
     for code in codes.tolist():
-        values.count(code)
+        anew = ANEW if values.count(code) else 0
         number = values.numbers.get(code)
-        groups.append(ALL if number is None else group_number(feature, number))
+        groups.append(ALL if number is None else group_number(feature, number) + anew)
     return np.array(groups, np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from amin.engine.promise import ABSENT, FATE
 from amin.engine.rows import LOWER, MAX_TOKENS, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
+from amin.engine.simulator.groups import ANEW
 from amin.engine.simulator.running import (
     believe,
     end_slices,
@@ -63,6 +64,7 @@ from amin.predictor.choice import group_of, judge
 from amin.predictor.survival import (
     CUT,
     FINISHED,
+    begin_anew,
     is_due,
     lower_bound,
     note,
@@ -107,10 +109,19 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
         if state.times[slot, ARRIVAL] > state.clock[SECONDS]:
             break
         counts[NUM_ARRIVED] += 1
+        _begin_groups_anew(state, slot)
         if state.table[slot, LOWER] == 0:
             _foretell(state, limits, slot)
         believe(state, limits, slot, rules.initial_bound(state.table, slot))
         enqueue(state, limits, rules, slot)
+
+
+@inlined_njit
+def _begin_groups_anew(state: State, slot: int) -> None:
+    for feature in range(state.groups.shape[1]):
+        if state.groups[slot, feature] >= ANEW:
+            state.groups[slot, feature] -= ANEW
+            begin_anew(state.survival, state.groups[slot, feature])
 
 
 @inlined_njit

@@ -20,6 +20,10 @@ MAX_TOKENS = 10**9
 MAX_NAME_LENGTH = 128
 FIELDS = ("amin_lower", "amin_upper", "amin_class", "amin_client")
 
+API_KEY = "amin_api_key"
+"""Beside the hints: a hash of the request's API key, written by `HintMiddleware` over whatever the
+client sent. It tells whose replies to learn from, and no length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hints:
@@ -46,6 +50,12 @@ def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
         limit = max(max_tokens, 1)
         estimate = LengthEstimate(lower or 1, max(upper or limit, lower or 1)).clamp(limit)
     return Hints(estimate, *(_name(field, extra_args.get(field)) for field in FIELDS[2:]))
+
+
+def api_key(extra_args: Mapping[str, Any] | None) -> str | None:
+    """The hash that stands for the request's API key, if there is one."""
+    value = extra_args.get(API_KEY) if extra_args else None
+    return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else None
 
 
 def _token_count(field: str, value: Any) -> int | None:

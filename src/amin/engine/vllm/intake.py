@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import Hints, parse_hints
+from amin.engine.vllm.hints import Hints, api_key, parse_hints
 from amin.predictor.catalog import get_predictor
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
@@ -65,7 +65,7 @@ class Intake:
             hint=hints.estimate,
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
-            client=hints.client or seam.tenant(request),
+            client=hints.client or seam.adapter(request) or _key(request) or request.cache_salt,
         )
         groups = self.lengths.arrived(facts)
         known = Known(facts, hints.estimate or self.predictor.predict(facts), groups)
@@ -110,3 +110,8 @@ class Intake:
                     self.num_bad_hints,
                 )
             return Hints()
+
+
+def _key(request: seam.Request) -> str | None:
+    params = request.sampling_params
+    return api_key(params.extra_args) if params is not None else None

@@ -1,23 +1,30 @@
-"""Malformed hints are refused with HTTP 400 before they reach the engine.
+"""What the engine itself cannot see or refuse: whose API key a request has, and malformed hints.
 
 ``amin serve`` installs it; on a plain server: ``--middleware amin.engine.vllm.HintMiddleware``.
-It does nothing while client hints are off.
+A request with a key is told to the engine by a hash of it (`API_KEY` in `amin.engine.vllm.hints`),
+so that the lengths of one client's replies can be learned together. Where client hints are on,
+malformed ones are refused with HTTP 400. All else passes byte for byte.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import MAX_TOKENS, parse_hints
+from amin.engine.vllm.hints import API_KEY, MAX_TOKENS, parse_hints
 from amin.errors import HintError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+KEYED_PATHS = "/completions", "/responses", "/messages"
+"""Where vLLM takes `vllm_xargs`; elsewhere it may refuse a body that has them."""
 
 
 class HintMiddleware:
@@ -28,28 +35,51 @@ class HintMiddleware:
         self._client_hints = AminConfig.from_vllm(None).client_hints
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass the request on unchanged, or answer 400 naming the hint, its value, the allowed."""
-        if not self._client_hints or scope["type"] != "http" or scope["method"] != "POST":
+        """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        key = _hashed_key(scope) if is_post and scope["path"].endswith(KEYED_PATHS) else None
+        if not is_post or not (key or self._client_hints):
             await self._app(scope, receive, send)
             return
         messages = await _read_body(receive)
-        body = b"".join(message.get("body", b"") for message in messages)
-        try:
-            _check(body)
-        except HintError as error:
-            await _refuse(send, error)
-            return
+        request = _parse(b"".join(message.get("body", b"") for message in messages))
+        if request is not None:
+            try:
+                if self._client_hints:
+                    parse_hints(request["vllm_xargs"], MAX_TOKENS)
+            except HintError as error:
+                await _refuse(send, error)
+                return
+            if key:
+                request["vllm_xargs"][API_KEY] = key
+                scope, messages = _rewritten(scope, request)
         await self._app(scope, _replay(messages, receive), send)
 
 
-def _check(body: bytes) -> None:
+def _hashed_key(scope: Message) -> str | None:
+    """A name for the key in the Authorization header that does not tell the key."""
+    given = dict(scope["headers"]).get(b"authorization")
+    return hashlib.blake2b(given, digest_size=12).hexdigest() if given else None
+
+
+def _rewritten(scope: Message, request: dict[str, Any]) -> tuple[Message, list[Message]]:
+    body = json.dumps(request).encode()
+    headers = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+    headers.append((b"content-length", b"%d" % len(body)))
+    return {**scope, "headers": headers}, [{"type": "http.request", "body": body}]
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    """The request with an object for its vllm_xargs; None where vLLM has its own answer to it."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
-        return  # vLLM has its own answer to that
-    arguments = request.get("vllm_xargs") if isinstance(request, dict) else None
-    if isinstance(arguments, dict):
-        parse_hints(arguments, MAX_TOKENS)
+        return None
+    if not isinstance(request, dict):
+        return None
+    if request.setdefault("vllm_xargs", {}) is None:
+        request["vllm_xargs"] = {}
+    return request if isinstance(request["vllm_xargs"], dict) else None
 
 
 async def _read_body(receive: Receive) -> list[Message]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.simulator.groups import groups_of
+from amin.engine.simulator.groups import ANEW, groups_of
 from amin.predictor import features
 from amin.predictor.features import FEATURES, Groups
 from amin.predictor.survival import ALL
@@ -38,28 +38,41 @@ def _trace(rows: list[dict[str, Any]]) -> Trace:
 
 
 def _partition(groups: Any) -> list[list[int]]:
-    """For each feature, who is grouped with whom: numbers by first appearance."""
+    """For each feature, who is grouped with whom, by first appearance; and who begins anew."""
     columns = []
     for column in np.asarray(groups).T.tolist():
         seen = {ALL: 0}
-        columns.append([seen.setdefault(value, len(seen)) for value in column])
+        anew = [value >= ANEW for value in column]
+        column = [value % ANEW for value in column]
+        columns.append([seen.setdefault(value, len(seen)) for value in column] + anew)
     return columns
+
+
+def _row(groups: Groups, request: Request) -> list[int]:
+    row, anew = groups.arrived(request)
+    return [group + ANEW * (group in anew) for group in row]
 
 
 @pytest.mark.parametrize("most", [2, 63])
 @pytest.mark.parametrize("candidates", [4, 4096])
-def test_as_one_by_one(most: int, candidates: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same groups, also where there are more values than groups, or than are watched."""
-    for module in (features, groups_of.__globals__):
-        target: Any = module if isinstance(module, dict) else vars(module)
-        monkeypatch.setitem(target, "MAX_GROUPS", most)
-        monkeypatch.setitem(target, "MAX_CANDIDATES", candidates)
+@pytest.mark.parametrize("halving", [3, 4096])
+def test_as_one_by_one(
+    most: int, candidates: int, halving: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same groups, begun anew at the same requests, also where there are more values than
+    groups, or than are watched."""
+    limits = {
+        "MAX_GROUPS": most, "MAX_CANDIDATES": candidates, "ARRIVALS_PER_HALVING": halving,
+    }  # fmt: skip
+    for module in (vars(features), groups_of.__globals__):
+        for name in limits.keys() & module.keys():
+            monkeypatch.setitem(module, name, limits[name])
 
     @settings(max_examples=60, deadline=None)
-    @given(st.lists(requests, min_size=1, max_size=60))
+    @given(st.lists(requests, min_size=1, max_size=120))
     def check(rows: list[dict[str, Any]]) -> None:
         trace, groups = _trace(rows), Groups()
-        expected = [groups.arrived(job.request) for job in trace]
+        expected = [_row(groups, job.request) for job in trace]
         assert _partition(groups_of(trace)) == _partition(expected)
 
     check()

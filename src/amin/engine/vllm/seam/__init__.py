@@ -34,10 +34,10 @@ from amin.engine.vllm.seam.names import (
 )
 from amin.engine.vllm.seam.relied_on import check_scheduler
 from amin.engine.vllm.seam.requests import (
+    adapter,
     can_be_admitted,
     max_output_tokens,
     sampling,
-    tenant,
     was_cut,
 )
 from amin.engine.vllm.seam.step import (
@@ -61,6 +61,7 @@ __all__ = [
     "SamplingParams",
     "Scheduler",
     "SchedulingPolicy",
+    "adapter",
     "build_scheduler",
     "can_be_admitted",
     "check_scheduler",
@@ -79,6 +80,5 @@ __all__ = [
     "running",
     "sampling",
     "step_limits",
-    "tenant",
     "was_cut",
 ]

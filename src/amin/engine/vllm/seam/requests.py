@@ -42,10 +42,9 @@ def sampling(request: Request) -> Sampling:
     )
 
 
-def tenant(request: Request) -> str | None:
-    """Whose request it is, as far as the engine can tell: an adapter's, or a cache's salt."""
-    adapter = request.lora_request
-    return adapter.lora_name if adapter else request.cache_salt  # type: ignore[no-any-return]
+def adapter(request: Request) -> str | None:
+    """The name of the LoRA adapter that answers; None for the model itself."""
+    return request.lora_request.lora_name if request.lora_request else None
 
 
 def was_cut(request: Request) -> bool:
