@@ -1,4 +1,4 @@
-"""What is expected to remain of a reply, and the work of it: for simulator and engine.
+"""What is expected to remain of a reply, and what work is: for simulator and engine.
 
 Learned (`amin.predictor.survival`), or, where a client or a trace tells an interval, its middle.
 """
@@ -6,6 +6,7 @@ Learned (`amin.predictor.survival`), or, where a client or a trace tells an inte
 from __future__ import annotations
 
 from amin.engine.projection import Ints
+from amin.engine.promise import Rates
 from amin.engine.rows import (
     LOWER,
     MAX_TOKENS,
@@ -41,23 +42,12 @@ def expect(table: Ints, survival: Floats3, group: int, slot: int) -> None:
     table[slot, MEAN_REMAINING], table[slot, SQUARE_REMAINING] = round(mean), round(square)
 
 
-@cached_njit
-def expected_work(
-    survival: Floats3,
-    group: int,
-    num_prompt: int,
-    made: int,
-    max_tokens: int,
-    uncomputed: int,
-    per_token: float,
-    per_seq: float,
-) -> float:
-    """What a request is expected to cost until it ends.
+@called_njit
+def work_of(num_held: int, mean: float, square: float, num_uncomputed: int, rates: Rates) -> float:
+    """The work of tokens to come: `mean` on average, with that mean square, on top of `num_held`.
 
-    Memory x time, in KV tokens x steps, of which a request counts as `per_seq` at least; and
-    `per_token` for each token that is to be computed, `uncomputed` of which are known. Of what is
-    told nothing is believed: it is for the promise.
+    Memory x time, in KV tokens x steps, of which a request counts as `rates.per_seq` at least; and
+    `rates.per_token` for each token that is to be computed, `num_uncomputed` of which are known.
     """
-    mean, square = remaining(survival, group, made, max_tokens)
-    volume = mean * (num_prompt + made + HALF_A_BLOCK) + square / 2
-    return float(max(volume, mean * per_seq) + per_token * (uncomputed + mean))
+    volume = mean * (num_held + HALF_A_BLOCK) + square / 2
+    return float(max(volume, mean * rates.per_seq) + rates.per_token * (num_uncomputed + mean))

@@ -2,11 +2,12 @@
 
 Time is work: the sum over steps of the KV tokens in use, or of the share of the running requests in
 `max_num_seqs` where that is more, and for each token computed what it costs beside (`Rates`). On
-arrival a request notes the work done so far and the backlog that it found: what is expected of all
-present, itself included, until the last of them has ended. When `promise` times the largest backlog
-of anybody present has been done since then, and the request still waits, it goes next, whatever the
-policy's order. In words: nobody is passed by more than X times the work that the worst-off request
-present found on arrival, nor by 8X times what it found itself.
+arrival a request notes the work done so far and what FCFS would do until it ends: the work of all
+present, and the time that it runs itself. That is an estimate, put right as lengths become known
+(`amin.engine.hindsight`). Who has waited longest goes next, whatever the policy's order, once it
+would otherwise end after more than `promise` times the largest such number of anybody present. In
+words: nobody takes longer than X times what the worst-off request present would have taken under
+FCFS, nor than 8X times what it would have taken itself.
 
 Compiled, over two arrays, for the simulator's loop and for the engine's alike. A request is a slot.
 """
@@ -20,17 +21,20 @@ import numpy.typing as npt
 
 from amin.engine.heap import SLOT, pop, push, remove
 from amin.engine.projection import Ints
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 
 Floats = npt.NDArray[np.float64]
 
-# What `noted` has of each request: the work done and the backlog when it arrived; and, while it
-# waits, what is expected of it.
-WORK, BACKLOG, EXPECTED = range(3)
+# What `noted` has of each request: the work done when it arrived, and what FCFS would do from then
+# to its end; while it waits, what is expected of it, and of the time that it will run; what it is
+# of all that others wait for; its length; and what has changed, for it and for all behind it, since
+# the second number was counted. The last row, of nobody, has the sum of these changes.
+WORK, BACKLOG, EXPECTED, SERVICE, TOTAL, LENGTH, CHANGE = range(7)
 
 # Rows of `queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
-# becomes of each slot; whether it is in the first heap; and the sizes of both.
-OLDEST, LARGEST, FATE, IS_QUEUED, SIZES = 0, 3, 6, 7, 8
+# becomes of each slot; whether it is in the first heap; the sizes of both; and the neighbours of
+# each in the order of arrival, a ring whose end is the column behind all slots.
+OLDEST, LARGEST, FATE, IS_QUEUED, SIZES, NEXT, PREVIOUS = 0, 3, 6, 7, 8, 9, 10
 ABSENT, WAITING, RUNNING = range(3)
 
 OWN_BACKLOGS = 8.0
@@ -44,28 +48,60 @@ same (docs/design.md)."""
 
 
 class Rates(NamedTuple):
-    """What is work, in KV tokens x steps: of each computed token, and of each request in a step."""
+    """What is work, in KV tokens x steps: a step, a computed token, a request in a step."""
 
+    per_step: float
     per_token: float
     per_seq: float
 
     @classmethod
     def of(cls, capacity_tokens: int, max_num_seqs: int) -> Rates:
         """The rates of an engine that is full when its memory is or when so many requests run."""
-        return cls(capacity_tokens / TOKENS_PER_STEP, capacity_tokens / max_num_seqs)
+        capacity = float(capacity_tokens)
+        return cls(capacity, capacity / TOKENS_PER_STEP, capacity / max_num_seqs)
 
 
 def new_guard(num_slots: int) -> tuple[Floats, Ints]:
     """(noted, queues) of nobody yet."""
-    return np.zeros((num_slots, EXPECTED + 1)), np.zeros((9, num_slots + 2), np.int64)
+    queues = np.zeros((PREVIOUS + 1, num_slots + 2), np.int64)
+    queues[[NEXT, PREVIOUS]] = num_slots
+    return np.zeros((num_slots + 1, CHANGE + 1)), queues
 
 
-@cached_njit
+def with_room(noted: Floats, queues: Ints) -> tuple[Floats, Ints]:
+    """The same for twice as many slots."""
+    size = len(noted) - 1
+    end = 2 * size
+    more_noted, more_queues = new_guard(end)
+    more_noted[:size], more_noted[end] = noted[:size], noted[size]
+    more_queues[:, : size + 2] = queues
+    # The ring has its end elsewhere now.
+    for neighbour in (NEXT, PREVIOUS):
+        row = more_queues[neighbour]
+        row[end] = row[size]
+        row[row == size] = end
+    return more_noted, more_queues
+
+
+@called_njit
+def push_present(noted: Floats, queues: Ints, slot: int) -> None:
+    """Among those present, by backlog."""
+    key = -np.int64(noted[slot, BACKLOG])
+    push(queues[LARGEST:FATE], queues[SIZES, 1], key, slot, slot)
+    queues[SIZES, 1] += 1
+
+
+@called_njit
 def arrives(noted: Floats, queues: Ints, slot: int, work: float, backlog: float) -> None:
     """A new request, which waits."""
     noted[slot, WORK], noted[slot, BACKLOG] = work, backlog
-    push(queues[LARGEST:FATE], queues[SIZES, 1], -np.int64(backlog), slot, slot)
-    queues[SIZES, 1] += 1
+    push_present(noted, queues, slot)
+    end = len(noted) - 1
+    # What has changed before it came is in what it finds.
+    noted[slot, CHANGE], noted[end, CHANGE] = -noted[end, CHANGE], 0.0
+    last = queues[PREVIOUS, end]
+    queues[NEXT, slot], queues[PREVIOUS, slot] = end, last
+    queues[NEXT, last] = queues[PREVIOUS, end] = slot
 
 
 @cached_njit
@@ -92,16 +128,29 @@ def overdue(noted: Floats, queues: Ints, work: float, promise: float) -> int:
         return -1
     slot: int = oldest[SLOT, 0]
     most = max(noted[largest[SLOT, 0], BACKLOG], noted[slot, BACKLOG])
-    passed = work - noted[slot, WORK]
-    if passed >= promise * min(most, OWN_BACKLOGS * noted[slot, BACKLOG]):
+    until_end = work - noted[slot, WORK] + noted[slot, SERVICE]
+    if until_end >= promise * min(most, OWN_BACKLOGS * noted[slot, BACKLOG]):
         return slot
     return -1
 
 
+@called_njit
+def ends(noted: Floats, queues: Ints, slot: int, total: float) -> None:
+    """The request is gone; `total` is what it was, of what others wait for."""
+    queues[FATE, slot] = ABSENT
+    before, after = queues[PREVIOUS, slot], queues[NEXT, slot]
+    queues[NEXT, before], queues[PREVIOUS, after] = after, before
+    end, more = len(noted) - 1, total - noted[slot, TOTAL]
+    if after < end:
+        noted[after, CHANGE] += noted[slot, CHANGE] + more
+        noted[end, CHANGE] += more
+    else:
+        noted[end, CHANGE] -= noted[slot, CHANGE]
+
+
 @cached_njit
 def forget(queues: Ints, slot: int) -> None:
-    """The request has ended, and its slot may be used again."""
-    queues[FATE, slot] = ABSENT
+    """The slot of a request that ended may be used again."""
     remove(queues[LARGEST:FATE], queues[SIZES, 1], slot)
     queues[SIZES, 1] -= 1
     if queues[IS_QUEUED, slot]:

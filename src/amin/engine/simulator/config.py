@@ -162,7 +162,6 @@ class SimulatorConfig:
             has_promise=int(has_promise),
             promise=float(promise) if promise is not None else math.inf,
             # In the paper's model a step takes 1, whatever is computed in it.
-            work_per_token=0.0 if self.is_unit_time else rates.per_token,
-            work_per_seq=rates.per_seq,
+            rates=rates._replace(per_token=0.0) if self.is_unit_time else rates,
             max_steps_without_end=max_steps_without_end,
         )

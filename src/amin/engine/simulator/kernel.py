@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.promise import ABSENT, FATE
+from amin.engine.hindsight import is_known, is_recount_due, recount
 from amin.engine.rows import LOWER, MAX_TOKENS, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.groups import ANEW
 from amin.engine.simulator.running import (
     believe,
+    books_of,
     end_slices,
     enqueue,
     free_blocks,
     free_lane,
     serve_running,
+    sync,
+    those_who_run,
 )
 from amin.engine.simulator.state import (
     ARRIVAL,
     CHUNK,
     COMPUTED,
+    ENDED_AT_RECOUNT,
     ENDS_SINCE_REFRESH,
     FINISH,
     FIRST_TOKEN,
@@ -52,6 +56,7 @@ from amin.engine.simulator.state import (
     STEPS_SINCE_END,
     TOKEN_BUDGET,
     TOKENS,
+    WAITING_WORK,
     WORK_DONE,
     Cost,
     Floats,
@@ -197,8 +202,8 @@ def _end_step(state: State, limits: Limits) -> None:
     kept, kv_tokens, num_computing = 0, 0, 0
     in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
     computed = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
-    in_seqs = limits.work_per_seq * counts[NUM_RUNNING]
-    state.clock[WORK_DONE] += max(in_use, in_seqs) + limits.work_per_token * computed
+    in_seqs = limits.rates.per_seq * counts[NUM_RUNNING]
+    state.clock[WORK_DONE] += max(in_use, in_seqs) + limits.rates.per_token * computed
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]
@@ -221,7 +226,7 @@ def _end_step(state: State, limits: Limits) -> None:
         kept += 1
     counts[NUM_RUNNING] = kept
     if is_due(counts[ENDS_SINCE_REFRESH], counts[NUM_ENDED]):
-        _learn(state)
+        _learn(state, limits)
     counts[NUM_COMPUTING] = num_computing
     # Of a prefix that many share, each has counted the tokens.
     counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
@@ -243,7 +248,7 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
     if limits.has_promise:
-        state.queues[FATE, slot] = ABSENT
+        is_known(books_of(state, limits), slot, state.facts[slot, LENGTH])
     if limits.learns:
         what = CUT if state.facts[slot, IS_CUT] else FINISHED
         judge(state.gains, state.survival, state.groups, slot, what, state.facts[slot, LENGTH])
@@ -253,16 +258,18 @@ def _end(state: State, limits: Limits, lane: int) -> None:
 
 
 @inlined_njit
-def _learn(state: State) -> None:
-    """What all replies so far say of those to come."""
-    num_running = state.counts[NUM_RUNNING]
-    slots, made = np.empty(num_running, np.int64), np.empty(num_running, np.int64)
-    for i in range(num_running):
-        lane = state.running[i]
-        slots[i] = state.lanes[lane, SLOT]
-        made[i] = state.lanes[lane, TOKENS] - state.table[slots[i], NUM_PROMPT]
+def _learn(state: State, limits: Limits) -> None:
+    """What all replies so far say of those to come, and of those that are here."""
+    counts = state.counts
+    slots, made, _ = those_who_run(state)
     refresh_with(state.survival, state.groups, slots, made)
-    state.counts[ENDS_SINCE_REFRESH] = 0
+    counts[ENDS_SINCE_REFRESH] = 0
+    if limits.has_promise:
+        num_present = counts[NUM_WAITING] + counts[NUM_RUNNING]
+        if is_recount_due(num_present, counts[NUM_ENDED] - counts[ENDED_AT_RECOUNT]):
+            counts[ENDED_AT_RECOUNT] = counts[NUM_ENDED]
+            sync(state)
+            state.clock[WAITING_WORK] += recount(books_of(state, limits))
 
 
 @inlined_njit

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.expectation import expect, expected_work
+from amin.engine.expectation import expect
 from amin.engine.heap import push
-from amin.engine.promise import EXPECTED, arrives, waits
+from amin.engine.hindsight import Books, expect_waiting, finds, remaining_work
+from amin.engine.projection import Ints
+from amin.engine.promise import waits
 from amin.engine.rows import (
     ADMISSION,
     BOUND,
@@ -58,8 +60,8 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.choice import group_of, learned_group
-from amin.predictor.survival import HELD, note, remaining
+from amin.predictor.choice import group_of
+from amin.predictor.survival import HELD, note
 
 
 @inlined_njit
@@ -141,34 +143,35 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
 
 
 @called_njit
-def note_waiting(state: State, limits: Limits, slot: int) -> None:
-    """Keep the books of the tail promise: who waits, and what a new request found."""
-    table = state.table
-    # Whole numbers, so that what is added and taken away in any order is exact.
-    made = table[slot, NUM_OUTPUT]
-    own = np.floor(_work(state, limits, slot, made, table[slot, NUM_PROMPT] + made))
-    if table[slot, NUM_PREEMPTIONS] == 0:
-        group = learned_group(state.survival, state.groups, state.gains, slot)
-        mean, _ = remaining(state.survival, group, 0, table[slot, MAX_TOKENS])
-        backlog = state.clock[WAITING_WORK] + own + mean * (limits.num_blocks * limits.block_size)
-        for lane in state.running[: state.counts[NUM_RUNNING]]:
-            other, tokens = state.lanes[lane, SLOT], state.lanes[lane, TOKENS]
-            made = tokens - table[other, NUM_PROMPT]
-            backlog += _work(state, limits, other, made, tokens - state.lanes[lane, COMPUTED])
-        arrives(state.noted, state.queues, slot, state.clock[WORK_DONE], backlog)
-    waits(state.queues, slot, slot)
-    state.noted[slot, EXPECTED] = own
-    state.clock[WAITING_WORK] += own
+def books_of(state: State, limits: Limits) -> Books:
+    """What the tail promise keeps."""
+    return Books(
+        state.table, state.groups, state.survival, state.gains, state.noted, state.queues,
+        limits.rates,
+    )  # fmt: skip
 
 
 @called_njit
-def _work(state: State, limits: Limits, slot: int, made: int, uncomputed: int) -> float:
-    table = state.table
-    return expected_work(  # type: ignore[no-any-return]
-        state.survival, learned_group(state.survival, state.groups, state.gains, slot),
-        table[slot, NUM_PROMPT], made, table[slot, MAX_TOKENS], uncomputed,
-        limits.work_per_token, limits.work_per_seq,
-    )  # fmt: skip
+def those_who_run(state: State) -> tuple[Ints, Ints, Ints]:
+    """Their slots, in the order of the list, tokens made, and tokens known but not computed."""
+    found = np.empty((3, state.counts[NUM_RUNNING]), np.int64)
+    for i in range(state.counts[NUM_RUNNING]):
+        lane = state.running[i]
+        slot, tokens = state.lanes[lane, SLOT], state.lanes[lane, TOKENS]
+        found[0, i], found[1, i] = slot, tokens - state.table[slot, NUM_PROMPT]
+        found[2, i] = tokens - state.lanes[lane, COMPUTED]
+    return found[0], found[1], found[2]
+
+
+@called_njit
+def note_waiting(state: State, limits: Limits, slot: int) -> None:
+    """Keep the books of the tail promise: who waits, and what a new request finds."""
+    books = books_of(state, limits)
+    if state.table[slot, NUM_PREEMPTIONS] == 0:
+        before = state.clock[WAITING_WORK] + remaining_work(books, *those_who_run(state))
+        finds(books, slot, state.clock[WORK_DONE], before)
+    waits(state.queues, slot, slot)
+    state.clock[WAITING_WORK] += expect_waiting(books, slot)
 
 
 @called_njit

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amin.engine.projection import Ints
-from amin.engine.promise import new_guard
+from amin.engine.promise import Rates, new_guard
 from amin.engine.simulator.prefix_cache import new_cache
 from amin.policy.compiled import Table
 from amin.predictor.choice import new_gains
@@ -61,12 +61,13 @@ RECOMPUTE, RESTART, SWAP = range(3)
     REFUSED,
     PEAK_KV_TOKENS,
     STEPS_SINCE_END,
-    # Ends since lengths were last learned from.
+    # Ends since lengths were last learned from, and at the last recount of what FCFS would do.
     ENDS_SINCE_REFRESH,
+    ENDED_AT_RECOUNT,
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(27)
+) = range(28)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
@@ -112,8 +113,7 @@ class Limits(NamedTuple):
     coverage: float
     has_promise: int
     promise: float
-    work_per_token: float
-    work_per_seq: float
+    rates: Rates
     max_steps_without_end: int
 
 
@@ -147,7 +147,7 @@ class State(NamedTuple):
     running     lanes in the order in which a step serves them
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
-    noted, queues  see `amin.engine.promise`; empty without one
+    noted, queues  see `amin.engine.promise`; of nobody without one
     groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`

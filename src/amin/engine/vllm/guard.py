@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
-from amin.engine.expectation import expected_work
+from amin.engine.hindsight import (
+    Books,
+    expect_waiting,
+    finds,
+    is_known,
+    is_recount_due,
+    recount,
+    remaining_work,
+)
+from amin.engine.projection import Ints
 from amin.engine.promise import (
     EXPECTED,
     FATE,
+    NEXT,
     RUNNING,
     SIZES,
     Rates,
-    arrives,
     forget,
     new_guard,
     overdue,
     waits,
+    with_room,
 )
-from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import NUM_OUTPUT
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
-from amin.predictor.choice import learned_group
-from amin.predictor.survival import remaining
 
 
 class TailGuard:
@@ -36,40 +44,35 @@ class TailGuard:
     ) -> None:
         self._ledger = ledger
         self._promise = promise
-        self._capacity = capacity_tokens
         self._rates = Rates.of(capacity_tokens, max_num_seqs)
         self._noted, self._queues = new_guard(len(ledger.table))
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
         self._work = 0.0
-        # Compile now, not in the first step under load.
-        overdue(self._noted, self._queues, 0.0, promise)
+        self._num_ended = 0
+        self._compile()
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody is in the books."""
-        return not self._waiting and not self._waiting_work and not self._queues[SIZES, :2].any()
+        end = len(self._noted) - 1
+        nobody = self._queues[NEXT, end] == end
+        return nobody and not (self._waiting or self._waiting_work or self._queues[SIZES, :2].any())
 
     def arrived(self, request: seam.Request, running: list[seam.Request]) -> None:
         """A new request, before it waits: note what it finds."""
-        ledger, slot = self._ledger, request.amin_slot
-        self._make_room()
-        group, limit = self._group(slot), int(ledger.table[slot, MAX_TOKENS])
-        mean, _ = remaining(ledger.lengths.survival, group, 0, limit)
-        backlog = self._waiting_work + self._expected(slot, 0) + mean * self._capacity
-        for other in running:
-            uncomputed = other.num_tokens - other.num_computed_tokens
-            backlog += self._of(other.amin_slot, other.num_output_tokens, uncomputed)
-        arrives(self._noted, self._queues, slot, self._work, backlog)
+        if len(self._noted) <= len(self._ledger.table):
+            self._noted, self._queues = with_room(self._noted, self._queues)
+        books = self._books()
+        before = self._waiting_work + remaining_work(books, *_those_who_run(running))
+        finds(books, request.amin_slot, self._work, before)
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed."""
         slot = request.amin_slot
         self._drop(slot)
-        work = self._expected(slot, int(self._ledger.table[slot, NUM_OUTPUT]))
         self._waiting[slot] = request
-        self._noted[slot, EXPECTED] = work
-        self._waiting_work += work
+        self._waiting_work += expect_waiting(self._books(), slot)
         waits(self._queues, slot, self._ledger.arrival_index(slot))
 
     def leaves(self, request: seam.Request) -> None:
@@ -79,8 +82,19 @@ class TailGuard:
 
     def ended(self, request: seam.Request) -> None:
         """It is gone, and its slot free."""
-        self._drop(request.amin_slot)
-        forget(self._queues, request.amin_slot)
+        slot = request.amin_slot
+        self._drop(slot)
+        is_known(self._books(), slot, request.num_output_tokens)
+        forget(self._queues, slot)
+        self._num_ended += 1
+
+    def learned(self, running: list[seam.Request]) -> None:
+        """More is known of lengths: what FCFS would do for those present is counted again."""
+        if is_recount_due(len(self._waiting) + len(running), self._num_ended):
+            self._num_ended = 0
+            slots, made, _ = _those_who_run(running)
+            self._ledger.table[slots, NUM_OUTPUT] = made
+            self._waiting_work += recount(self._books())
 
     def worked(self, num_kv_tokens: int, num_running: int, num_computed_tokens: int) -> None:
         """A step runs: tokens of KV in use, requests, and tokens that it computes."""
@@ -92,35 +106,27 @@ class TailGuard:
         slot = overdue(self._noted, self._queues, self._work, self._promise)
         return self._waiting[slot] if slot >= 0 else None
 
-    def _group(self, slot: int) -> int:
-        ledger = self._ledger
-        lengths = ledger.lengths
-        return int(learned_group(lengths.survival, ledger.groups, lengths.gains, slot))
-
-    def _expected(self, slot: int, made: int) -> float:
-        """The work of one that waits, all of whose tokens are to be computed.
-
-        A whole number, so that what is added and taken away in any order is exact.
-        """
-        num_prompt_tokens = int(self._ledger.table[slot, NUM_PROMPT])
-        return math.floor(self._of(slot, made, num_prompt_tokens + made))
-
-    def _of(self, slot: int, made: int, uncomputed: int) -> float:
-        row = self._ledger.table[slot]
-        prompt, limit = int(row[NUM_PROMPT]), int(row[MAX_TOKENS])
-        survival = self._ledger.lengths.survival
-        group = self._group(slot)
-        return float(expected_work(survival, group, prompt, made, limit, uncomputed, *self._rates))
+    def _books(self) -> Books:
+        ledger, lengths = self._ledger, self._ledger.lengths
+        learned = lengths.survival, lengths.gains
+        return Books(ledger.table, ledger.groups, *learned, self._noted, self._queues, self._rates)
 
     def _drop(self, slot: int) -> None:
         if self._waiting.pop(slot, None) is not None:
             self._waiting_work -= float(self._noted[slot, EXPECTED])
 
-    def _make_room(self) -> None:
-        size = len(self._ledger.table)
-        if len(self._noted) < size:
-            noted, queues = new_guard(size)
-            noted[: len(self._noted)] = self._noted
-            # The last two columns are room for the heaps and the sizes, not slots.
-            queues[:, : self._queues.shape[1]] = self._queues
-            self._noted, self._queues = noted, queues
+    def _compile(self) -> None:
+        """Now, not in the first step under load."""
+        books, nobody = self._books(), np.zeros(0, np.int64)
+        overdue(self._noted, self._queues, 0.0, self._promise)
+        remaining_work(books, nobody, nobody, nobody)
+        recount(books)
+
+
+def _those_who_run(running: list[seam.Request]) -> tuple[Ints, Ints, Ints]:
+    """Their slots, tokens made, and tokens known but not computed."""
+    found = np.empty((3, len(running)), np.int64)
+    for i, request in enumerate(running):
+        uncomputed = request.num_tokens - request.num_computed_tokens
+        found[:, i] = request.amin_slot, request.num_output_tokens, uncomputed
+    return found[0], found[1], found[2]

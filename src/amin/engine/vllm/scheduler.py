@@ -108,6 +108,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             told_by = self._lengths.feature
             arrays = np.array(slots, np.int64), np.array(made, np.int64)
             self._lengths.refresh(self._ledger.groups, *arrays)
+            if self._guard:
+                self._guard.learned(self.running)
             if self._keeper:
                 self._keeper.learned()
             if self._lengths.feature != told_by:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.promise import BACKLOG, OWN_BACKLOGS, WORK
+from amin.engine.promise import BACKLOG, OWN_BACKLOGS, SERVICE, WORK
 from amin.engine.rows import ADMISSION
 from amin.engine.simulator import SimulatedEngine, Simulation, SimulatorConfig
 from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED, SECONDS, WORK_DONE
@@ -39,7 +39,7 @@ def _trace(rows: list[tuple[int, int, int, int]]) -> Trace:
 
 
 def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
-    """By definition: the earliest of those who wait, if the promised work has passed it."""
+    """By definition: the earliest of those who wait, if it would end after what is promised."""
     state = simulation.state
     present = [
         slot for slot in range(state.counts[NUM_ARRIVED]) if np.isnan(state.times[slot, FINISH])
@@ -50,7 +50,8 @@ def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -
     most = max(state.noted[other, BACKLOG] for other in present)
     found = min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG])
     limit = promise * found
-    return slot if state.clock[WORK_DONE] - state.noted[slot, WORK] >= limit else None
+    until_end = state.clock[WORK_DONE] - state.noted[slot, WORK] + state.noted[slot, SERVICE]
+    return slot if until_end >= limit else None
 
 
 @pytest.mark.parametrize("policy", SERVABLE)

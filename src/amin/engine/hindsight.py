@@ -1,0 +1,143 @@
+"""What FCFS would have done for each request, put right as lengths become known.
+
+What a request finds on arrival is an estimate: nobody knows how long the replies before it will be,
+and at first not even how long replies are here. So what is expected of each request present is
+looked at again whenever enough has been learned, and what has ended counts as what it was. Each
+then waits, in FCFS, for so much more or less: the sum of what has changed about those before it,
+and about itself. Of what clients tell of lengths nothing is believed.
+
+Compiled, over the books of a simulation and of an engine alike. A request is a slot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from amin.engine.expectation import work_of
+from amin.engine.projection import Ints
+from amin.engine.promise import (
+    BACKLOG,
+    CHANGE,
+    EXPECTED,
+    FATE,
+    LENGTH,
+    NEXT,
+    SERVICE,
+    SIZES,
+    TOTAL,
+    WAITING,
+    Floats,
+    Rates,
+    arrives,
+    ends,
+    push_present,
+)
+from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
+from amin.jit import cached_njit, called_njit
+from amin.predictor.choice import learned_group
+from amin.predictor.survival import Floats3, remaining
+
+PRESENT_PER_END = 64
+"""With many present, so many are looked at again for each end, and not all each time."""
+
+
+class Books(NamedTuple):
+    """All that is looked at: facts and what is learned of lengths, and the books of the promise."""
+
+    table: Ints
+    groups: Ints
+    survival: Floats3
+    gains: Floats
+    noted: Floats
+    queues: Ints
+    rates: Rates
+
+
+@called_njit
+def moments(books: Books, slot: int, made: int) -> tuple[float, float]:
+    """(mean, mean square) of the tokens to come after `made`, by what was learned."""
+    group = learned_group(books.survival, books.groups, books.gains, slot)
+    mean, square = remaining(books.survival, group, made, books.table[slot, MAX_TOKENS])
+    return float(mean), float(square)
+
+
+@cached_njit
+def remaining_work(books: Books, slots: Ints, made: Ints, uncomputed: Ints) -> float:
+    """What is expected of those who run, after so many tokens made, so many still to compute."""
+    work = 0.0
+    for i in range(slots.size):
+        mean, square = moments(books, slots[i], made[i])
+        held = books.table[slots[i], NUM_PROMPT] + made[i]
+        work += work_of(held, mean, square, uncomputed[i], books.rates)
+    return work
+
+
+@cached_njit
+def finds(books: Books, slot: int, work: float, before: float) -> None:
+    """A request arrives after so much `work`; `before` is expected of all others present."""
+    noted, prompt = books.noted, books.table[slot, NUM_PROMPT]
+    mean, square = moments(books, slot, 0)
+    noted[slot, TOTAL] = work_of(prompt, mean, square, prompt, books.rates)
+    noted[slot, LENGTH] = mean
+    backlog = before + noted[slot, TOTAL] + mean * books.rates.per_step
+    arrives(noted, books.queues, slot, work, backlog)
+
+
+@cached_njit
+def expect_waiting(books: Books, slot: int) -> float:
+    """Note what is expected of one that waits, all of whose tokens are to be computed.
+
+    A whole number, so that what is added and taken away in any order is exact; it is returned.
+    """
+    made = books.table[slot, NUM_OUTPUT]
+    mean, square = moments(books, slot, made)
+    return float(_expect(books, slot, made, mean, square))
+
+
+@called_njit
+def _expect(books: Books, slot: int, made: int, mean: float, square: float) -> float:
+    held = books.table[slot, NUM_PROMPT] + made
+    expected = np.floor(work_of(held, mean, square, held, books.rates))
+    books.noted[slot, EXPECTED] = expected
+    books.noted[slot, SERVICE] = mean * books.rates.per_step
+    return float(expected)
+
+
+@cached_njit
+def is_known(books: Books, slot: int, num_tokens: int) -> None:
+    """A request ended after so many tokens."""
+    prompt, length = books.table[slot, NUM_PROMPT], float(num_tokens)
+    total = work_of(prompt, length, length * length, prompt, books.rates)
+    ends(books.noted, books.queues, slot, total)
+
+
+@cached_njit
+def is_recount_due(num_present: int, num_ended: int) -> bool:
+    """Whether so many ends are enough to look at all again."""
+    return num_present <= PRESENT_PER_END * num_ended
+
+
+@cached_njit
+def recount(books: Books) -> float:
+    """Look at all who are present again; returns by how much the work of those who wait grew."""
+    noted, queues, rates = books.noted, books.queues, books.rates
+    grown = change = 0.0
+    end = len(noted) - 1
+    queues[SIZES, 1] = noted[end, CHANGE] = 0
+    slot = queues[NEXT, end]
+    while slot < end:
+        made, prompt = books.table[slot, NUM_OUTPUT], books.table[slot, NUM_PROMPT]
+        mean, square = moments(books, slot, made)
+        length, length_square = made + mean, made * made + 2 * made * mean + square
+        total = work_of(prompt, length, length_square, prompt, rates)
+        change += noted[slot, CHANGE] + total - noted[slot, TOTAL]
+        noted[slot, BACKLOG] += change + (length - noted[slot, LENGTH]) * rates.per_step
+        noted[slot, TOTAL], noted[slot, LENGTH], noted[slot, CHANGE] = total, length, 0.0
+        if queues[FATE, slot] == WAITING:
+            before = noted[slot, EXPECTED]
+            grown += _expect(books, slot, made, mean, square) - before
+        push_present(noted, queues, slot)
+        slot = queues[NEXT, slot]
+    return grown
