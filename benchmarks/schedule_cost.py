@@ -1,4 +1,4 @@
-"""What deciding costs: ``schedule()`` with A_min ÷ with vLLM's own priority scheduling.
+"""What deciding costs: ``schedule()`` with A_min and the default ÷ with vLLM's own priority.
 
 256 requests run and 10,000 wait (also 1,000 and 40,000, to see that the queue's length does not
 matter). Both schedulers step in turn through the same work in one process; the figure is the
@@ -89,6 +89,8 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
     with tempfile.TemporaryDirectory() as directory:
         classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}
         predictor = write_class_table(Path(directory, "classes.json"), classes)
+        if policy == AminConfig.policy:
+            predictor = AminConfig.predictor
         ours = AminConfig(policy=policy, predictor=predictor, client_hints=True)
         max_num_seqs, *blocks = LIMITS[limit]
         schedulers: tuple[str | AminConfig, ...] = ("vllm-priority", ours)
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     print("| policy | limited by | waiting | running: stock, ours | schedule() ÷ stock priority |")
     print("|---|---|---|---|---|")
-    for policy in ("amin-static", "amin-dynamic"):
+    for policy in ("amin-static", "amin-dynamic", AminConfig.policy):
         for limit in LIMITS:
             for num_waiting in options.waiting:
                 ratio, stock, ours = measure(policy, num_waiting, limit)

@@ -117,7 +117,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     off = "No promise: it is passed as long as shorter ones come"
-    on = "--tail-promise 1: it is passed by the work that it found, no more; then it goes next"
+    on = "--tail-promise 1: it goes next in time to end no later than FCFS would have let anybody"
     draw(folder / "overdue.svg", [(off, OVERDUE, None), (on, OVERDUE, 1.0)], 7)
     title = "Memory runs out: who has computed least leaves, and comes back when there is room"
     draw(folder / "preemption.svg", [(title, PREEMPTION, 1.0)], 2.6)

@@ -58,8 +58,8 @@ With --client-hints a request may say what is known of its length:
     "--tail-promise",
     default=str(TAIL_PROMISE),
     show_default=True,
-    help="a number: nobody is passed by more than so many times the work that the worst-off "
-    "request present found on arrival; or off",
+    help="a number: nobody takes longer than so many times what the worst-off request present "
+    "would have taken under FCFS; or off",
 )
 @click.option(
     "--lengths-file",

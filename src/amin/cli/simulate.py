@@ -62,8 +62,8 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option(
     "--tail-promise",
     type=float,
-    help="nobody is passed by more than so many times the work that the worst-off request present "
-    "found on arrival [default: off]",
+    help="nobody takes longer than so many times what the worst-off request present would have "
+    "taken under FCFS [default: off]",
 )
 @click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
 @click.option(

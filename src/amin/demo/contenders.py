@@ -47,8 +47,8 @@ CONTENDERS = (
     Contender(
         DEFAULT,
         DEFAULT,
-        f"the default of amin serve: {POLICIES[AminConfig.policy].summary}; nobody is passed by "
-        f"more than {TAIL_PROMISE:g} x the work that the worst-off found on arrival",
+        f"the default of amin serve: {POLICIES[AminConfig.policy].summary}; nobody takes longer "
+        f"than {TAIL_PROMISE:g} x what the worst-off would have taken under FCFS",
     ),
 )
 BASELINE = CONTENDERS[0]

@@ -11,7 +11,7 @@ FORECAST_FLOOR = 15
 one. docs/design.md has the sweep."""
 
 TAIL_PROMISE = 1.0
-"""The default of servers: nobody is passed by more than the work that the worst-off found. Of .8,
+"""The default of servers: nobody takes longer than FCFS would have made the worst-off take. Of .8,
 .9, 1.0, ... it is also the largest whose 99th percentile is not above stock FCFS's on the workloads
 of `benchmarks/flagship.py`."""
 

@@ -32,8 +32,8 @@ class AminConfig:
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
                        one token (1); with about a block of a paged cache, a seventh of the work is
                        recomputed (docs/design.md has the sweep)
-    tail_promise       nobody is passed by more than so many times the work that the worst-off
-                       request present found on arrival (`amin.engine.promise`); None is off
+    tail_promise       nobody takes longer than so many times what the worst-off request
+                       present would have taken under FCFS (`amin.engine.promise`); None is off
     lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
     seed               breaks ties in the preemption order
     """
