@@ -31,12 +31,14 @@ WARM_UP_STEPS = 100
 STEPS = 500
 NUM_RUNNING = 256
 
-LIMITS = {
-    # what decides how many run: (max_num_seqs, blocks for stock, blocks for ours). A_min leaves
-    # room for what it forecasts, so it needs more memory to run as many.
-    "max_num_seqs": (NUM_RUNNING, 6000, 6000),
-    "KV memory": (2 * NUM_RUNNING, 1780, 2240),
-}
+# Blocks where memory decides how many run: A_min leaves room for what it forecasts, so it needs
+# more than stock to run as many.
+STOCK_BLOCKS = 1780
+BLOCKS = {"amin-static": 2240, "amin-dynamic": 2240, AminConfig.policy: 1990}
+
+# What decides how many run, and max_num_seqs then.
+LIMITS = {"max_num_seqs": NUM_RUNNING, "KV memory": 2 * NUM_RUNNING}
+AMPLE_BLOCKS = 6000
 
 
 class Stepper:
@@ -92,7 +94,10 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
         if policy == AminConfig.policy:
             predictor = AminConfig.predictor
         ours = AminConfig(policy=policy, predictor=predictor, client_hints=True)
-        max_num_seqs, *blocks = LIMITS[limit]
+        max_num_seqs = LIMITS[limit]
+        blocks = [AMPLE_BLOCKS] * 2
+        if limit == "KV memory":
+            blocks = [STOCK_BLOCKS, BLOCKS[policy]]
         schedulers: tuple[str | AminConfig, ...] = ("vllm-priority", ours)
         pair = [
             Stepper(scheduler, jobs, {"max_num_seqs": max_num_seqs, "num_gpu_blocks": num_blocks})
@@ -119,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     print("| policy | limited by | waiting | running: stock, ours | schedule() ÷ stock priority |")
     print("|---|---|---|---|---|")
-    for policy in ("amin-static", "amin-dynamic", AminConfig.policy):
+    for policy in BLOCKS:
         for limit in LIMITS:
             for num_waiting in options.waiting:
                 ratio, stock, ours = measure(policy, num_waiting, limit)

@@ -116,17 +116,23 @@ class TailGuard:
             self._waiting_work -= float(self._noted[slot, EXPECTED])
 
     def _compile(self) -> None:
-        """Now, not in the first step under load."""
-        books, nobody = self._books(), np.zeros(0, np.int64)
-        overdue(self._noted, self._queues, 0.0, self._promise)
-        remaining_work(books, nobody, nobody, nobody)
-        recount(books)
+        """Now, not in the first step under load: a request comes and goes in books of its own."""
+        noted, queues = new_guard(1)
+        books = self._books()._replace(noted=noted, queues=queues)
+        nobody = np.zeros(0, np.int64)
+        finds(books, 0, 0.0, remaining_work(books, nobody, nobody, nobody))
+        waits(queues, 0, 0)
+        expect_waiting(books, 0)
+        overdue(noted, queues, 0.0, self._promise)
+        if is_recount_due(1, 1):
+            recount(books)
+        is_known(books, 0, 1)
+        forget(queues, 0)
 
 
 def _those_who_run(running: list[seam.Request]) -> tuple[Ints, Ints, Ints]:
     """Their slots, tokens made, and tokens known but not computed."""
-    found = np.empty((3, len(running)), np.int64)
-    for i, request in enumerate(running):
-        uncomputed = request.num_tokens - request.num_computed_tokens
-        found[:, i] = request.amin_slot, request.num_output_tokens, uncomputed
-    return found[0], found[1], found[2]
+    slots = np.array([request.amin_slot for request in running], np.int64)
+    made = np.array([request.num_output_tokens for request in running], np.int64)
+    uncomputed = [request.num_tokens - request.num_computed_tokens for request in running]
+    return slots, made, np.array(uncomputed, np.int64)
