@@ -12,6 +12,7 @@ from amin.cli.compare import compare
 from amin.cli.demo import demo
 from amin.cli.map import map_
 from amin.cli.policies import policies
+from amin.cli.predictor import predictor
 from amin.cli.reproduce import reproduce
 from amin.cli.serve import serve
 from amin.cli.simulate import simulate
@@ -24,7 +25,7 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, advise, compare, map_, reproduce, policies, demo):
+for command in (serve, simulate, advise, compare, map_, reproduce, predictor, policies, demo):
     cli.add_command(command)
 
 

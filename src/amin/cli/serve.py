@@ -39,7 +39,7 @@ With --client-hints a request may say what is known of its length:
     "--predictor",
     default=AminConfig.predictor,
     show_default=True,
-    help="online[:COVERAGE], constant:N, class:PATH or module:factory",
+    help="online[:COVERAGE], constant:N, class:PATH, calibrated:SPEC or module:factory",
 )
 @click.option(
     "--client-hints/--no-client-hints",

@@ -1,4 +1,5 @@
-"""Predictors by specification: ``online``, ``constant:N``, ``class:PATH``, ``module:factory``."""
+"""Predictors by specification: ``online``, ``constant:N``, ``class:PATH``, ``calibrated:SPEC``,
+``module:factory``."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amin.errors import ConfigError, UnknownNameError
+from amin.predictor.calibrated import CalibratedPredictor
 from amin.predictor.class_table import ClassTablePredictor
 from amin.predictor.constant import ConstantPredictor
 from amin.predictor.interface import Predictor
@@ -18,7 +20,9 @@ PREDICTORS: dict[str, Callable[[str], Predictor]] = {
     "online": lambda argument: _online(argument),
     "constant": lambda argument: ConstantPredictor(_positive_integer(argument or "1")),
     "class": lambda argument: ClassTablePredictor.from_file(_path(argument)),
+    "calibrated": lambda argument: CalibratedPredictor(get_predictor(argument)),
 }
+ALLOWED = "online[:COVERAGE]", "constant:N", "class:PATH", "calibrated:SPEC", "module:factory"
 
 
 def check_predictor_spec(spec: str) -> None:
@@ -27,6 +31,9 @@ def check_predictor_spec(spec: str) -> None:
     A factory may load a model: only the process that predicts is to call it.
     """
     kind, argument = _split(spec)
+    if kind == "calibrated":
+        check_predictor_spec(argument)
+        return
     if kind in PREDICTORS:
         PREDICTORS[kind](argument)
         return
@@ -57,8 +64,7 @@ def get_predictor(spec: str) -> Predictor:
 def _split(spec: str) -> tuple[str, str]:
     kind, _, argument = spec.partition(":") if isinstance(spec, str) else ("", "", "")
     if kind not in PREDICTORS and not (kind and argument):
-        allowed = ["online[:COVERAGE]", "constant:N", "class:PATH", "module:factory"]
-        raise UnknownNameError("predictor", spec, allowed)
+        raise UnknownNameError("predictor", spec, ALLOWED)
     return kind, argument
 
 

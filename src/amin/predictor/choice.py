@@ -25,6 +25,7 @@ from amin.predictor.survival import (
     Floats3,
     Ints,
     known,
+    lower_bound,
     probability,
 )
 
@@ -80,3 +81,11 @@ def learned_group(survival: Floats3, groups: Ints, gains: Floats, slot: int) -> 
         if group > ALL and gains[feature] >= most and survival[IS_LEARNED, group, 0] > 0:
             best, most = group, gains[feature]
     return int(best)
+
+
+@cached_njit
+def lower_bound_of(
+    survival: Floats3, groups: Ints, gains: Floats, slot: int, coverage: float
+) -> int:
+    """The length that a share `coverage` of such replies has at least."""
+    return int(lower_bound(survival, max(group_of(survival, groups, gains, slot), ALL), coverage))

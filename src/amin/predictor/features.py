@@ -41,97 +41,95 @@ ARRIVALS_PER_HALVING = 4096
 """Of values without a group, while all groups are taken: then what was counted counts half."""
 
 
+def group_number(feature: int, number: int) -> int:
+    """The group of a feature's value: numbers count from 1 in each feature."""
+    return feature * MAX_GROUPS + number
+
+
 class Values:
-    """Numbers for the values of one feature: 1, 2, ... as they become common.
+    """The groups of the values of one feature, given away as these become common.
 
     When all are taken, a value that has become far more common than the rarest that has one takes
     it over. So tenants and templates of last month make room for those of today, and where there
     are many alike, those that have a group keep it.
     """
 
-    def __init__(self, sightings: int) -> None:
-        self._sightings = sightings
-        self.numbers: dict[Hashable, int] = {}
+    def __init__(self, feature: int) -> None:
+        self._feature = feature
+        self._sightings = SIGHTINGS[feature]
+        self.groups: dict[Hashable, int] = {}
         self._arrivals: dict[int, int] = {}
         self._seen: dict[Hashable, int] = {}
         self._since_halving = 0
-        # No number has fewer arrivals.
+        # No group has fewer arrivals.
         self._fewest = 0
 
-    def restore(self, numbers: dict[Hashable, int], arrivals: dict[int, int]) -> None:
-        """Go on with numbers that were given before, after so many arrivals of each."""
-        self.numbers, self._arrivals = dict(numbers), dict(arrivals)
+    def restore(self, groups: dict[Hashable, int], arrivals: dict[int, int]) -> None:
+        """Go on with groups that were given before, after so many arrivals in each."""
+        self.groups, self._arrivals = dict(groups), dict(arrivals)
 
     def count(self, value: Hashable) -> bool:
-        """A request with this value arrives; returns whether it takes over another's number."""
-        number = self.numbers.get(value)
-        if number is not None:
-            self._arrivals[number] += 1
+        """A request with this value arrives; returns whether it takes over another's group."""
+        group = self.groups.get(value)
+        if group is not None:
+            self._arrivals[group] += 1
             return False
         seen = self._seen.pop(value, 0) + 1
         if seen >= self._sightings:
-            if len(self.numbers) < MAX_GROUPS:
-                self._give(value, len(self.numbers) + 1, seen)
+            if len(self.groups) < MAX_GROUPS:
+                self._give(value, group_number(self._feature, len(self.groups) + 1), seen)
                 return False
             if self._takes_over(value, seen):
                 return True
         self._seen[value] = seen
         if len(self._seen) > MAX_CANDIDATES:
             del self._seen[next(iter(self._seen))]
-        if len(self.numbers) == MAX_GROUPS:
+        if len(self.groups) == MAX_GROUPS:
             self._since_halving += 1
             if self._since_halving == ARRIVALS_PER_HALVING:
                 self._halve()
         return False
 
-    def _give(self, value: Hashable, number: int, num_arrivals: int) -> None:
-        self.numbers[value], self._arrivals[number] = number, num_arrivals
+    def _give(self, value: Hashable, group: int, num_arrivals: int) -> None:
+        self.groups[value], self._arrivals[group] = group, num_arrivals
 
     def _takes_over(self, value: Hashable, seen: int) -> bool:
         if seen <= RARER * self._fewest:
             return False
-        rarest = min(self.numbers, key=lambda other: self._arrivals[self.numbers[other]])
-        self._fewest = self._arrivals[self.numbers[rarest]]
+        rarest = min(self.groups, key=lambda other: self._arrivals[self.groups[other]])
+        self._fewest = self._arrivals[self.groups[rarest]]
         if seen <= RARER * self._fewest:
             return False
-        self._give(value, self.numbers.pop(rarest), seen)
+        self._give(value, self.groups.pop(rarest), seen)
         return True
 
     def _halve(self) -> None:
         self._since_halving = self._fewest = 0
-        self._arrivals = {number: count // 2 for number, count in self._arrivals.items()}
+        self._arrivals = {group: count // 2 for group, count in self._arrivals.items()}
         self._seen = {value: seen // 2 for value, seen in self._seen.items() if seen > 1}
-
-
-def group_number(feature: int, number: int) -> int:
-    """The group of a feature's value."""
-    return feature * MAX_GROUPS + number
 
 
 class Groups:
     """The groups of requests: a row of numbers from 1 on, of which each feature has its own."""
 
     def __init__(self) -> None:
-        self.values = [Values(sightings) for sightings in SIGHTINGS]
+        self.values = [Values(feature) for feature in range(len(FEATURES))]
 
     def of(self, request: Request) -> tuple[int, ...]:
         """A group for each feature, `ALL` where the value is missing, or rare so far."""
         return self._row(values_of(request))
 
     def _row(self, values: Sequence[Hashable]) -> tuple[int, ...]:
-        numbers = (f.numbers.get(v) for f, v in zip(self.values, values, strict=True))
-        return tuple(
-            ALL if number is None else group_number(feature, number)
-            for feature, number in enumerate(numbers)
-        )
+        # None is no value's key.
+        of = zip(self.values, values, strict=True)
+        return tuple([feature.groups.get(value, ALL) for feature, value in of])
 
     def arrived(self, request: Request) -> tuple[tuple[int, ...], Sequence[int]]:
         """(`of`, groups that begin anew), for a request that arrives: counts its values."""
         values, anew = values_of(request), []
-        for number, value in enumerate(values):
-            feature = self.values[number]
+        for feature, value in zip(self.values, values, strict=True):
             if value is not None and feature.count(value):
-                anew.append(group_number(number, feature.numbers[value]))
+                anew.append(feature.groups[value])
         return self._row(values), anew
 
 

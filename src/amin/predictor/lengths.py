@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.predictor.choice import MARGIN, group_of, judge, new_gains
+from amin.predictor.choice import MARGIN, judge, lower_bound_of, new_gains
 from amin.predictor.features import FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
-    ALL,
     CUT,
     FINISHED,
     HELD,
@@ -23,7 +22,6 @@ from amin.predictor.survival import (
     Ints,
     begin_anew,
     is_due,
-    lower_bound,
     new_survival,
     note,
     refresh_with,
@@ -75,7 +73,7 @@ class LearnedLengths:
     @property
     def feature(self) -> str | None:
         """The feature that has told most; None where all replies are learned together."""
-        return best_feature(self.gains, [bool(values.numbers) for values in self.values])
+        return best_feature(self.gains, [bool(values.groups) for values in self.values])
 
     def in_words(self) -> str:
         """The feature that is used, and what each has told, for a log."""
@@ -88,8 +86,7 @@ class LearnedLengths:
         """The length that a share `coverage` of such replies has at least."""
         # In an engine, one is asked for right after the arrival.
         self._row[0] = self._last[1] if request is self._last[0] else self._groups.of(request)
-        group = group_of(self.survival, self._row, self.gains, 0)
-        return int(lower_bound(self.survival, max(group, ALL), coverage))
+        return int(lower_bound_of(self.survival, self._row, self.gains, 0, coverage))
 
     def learn(self, groups: Row, num_output_tokens: int, is_censored: bool) -> None:
         """Count a reply at its end, or as longer than what was made of it."""

@@ -25,8 +25,8 @@ VERSION = 1
 
 def snapshot(lengths: LearnedLengths) -> dict[str, np.ndarray]:
     """A copy of what is to be saved, made at once, so that it can be written on another thread."""
-    numbers = [list(values.numbers.items()) for values in lengths.values]
-    text = json.dumps({"version": VERSION, "features": FEATURES, "numbers": numbers})
+    groups = [list(values.groups.items()) for values in lengths.values]
+    text = json.dumps({"version": VERSION, "features": FEATURES, "groups": groups})
     return {
         "about": np.array(text),
         "counts": lengths.survival[[FINISHED, CUT], :, 1:].astype(np.float32),
@@ -63,17 +63,18 @@ def restore(lengths: LearnedLengths, path: Path) -> None:
     if not (np.isfinite(counts).all() and (counts >= 0).all() and np.isfinite(gains).all()):
         raise _refused(path, "numbers that are negative or not finite")
     try:
-        numbers = [{value: int(n) for value, n in pairs} for pairs in about["numbers"]]
+        groups = [{value: int(n) for value, n in pairs} for pairs in about["groups"]]
     except (KeyError, TypeError, ValueError) as error:
         raise _refused(path, f"groups that are none ({error})") from error
-    if len(numbers) != len(FEATURES) or not all(
-        sorted(of.values()) == list(range(1, len(of) + 1)) and len(of) <= MAX_GROUPS
-        for of in numbers
+    if len(groups) != len(FEATURES) or not all(
+        sorted(of.values()) == [group_number(feature, i + 1) for i in range(len(of))]
+        and len(of) <= MAX_GROUPS
+        for feature, of in enumerate(groups)
     ):
         raise _refused(path, "groups that are none")
     num_replies = counts.sum(axis=(0, 2)).astype(int).tolist()
-    for feature, (values, found) in enumerate(zip(lengths.values, numbers, strict=True)):
-        values.restore(found, {n: num_replies[group_number(feature, n)] for n in found.values()})
+    for values, of in zip(lengths.values, groups, strict=True):
+        values.restore(dict(of), {group: num_replies[group] for group in of.values()})
     lengths.survival[[FINISHED, CUT], :, 1:] = counts
     lengths.gains[:] = gains
     # Learned from as one that has news; which it has not, so that nothing is forgotten.

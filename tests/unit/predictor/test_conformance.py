@@ -6,6 +6,7 @@ import pytest
 
 from amin.errors import AminError, ConformanceError
 from amin.predictor import conformance
+from amin.predictor.calibrated import CalibratedPredictor
 from amin.predictor.class_table import ClassBounds, ClassTablePredictor
 from amin.predictor.conformance import CHECKS, check_predictor, random_requests
 from amin.predictor.constant import ConstantPredictor
@@ -17,6 +18,7 @@ SHIPPED: dict[str, conformance.MakePredictor] = {
     "constant": ConstantPredictor,
     "constant:1000000000": lambda: ConstantPredictor(10**9),
     "online": OnlinePredictor,
+    "calibrated": lambda: CalibratedPredictor(OnlinePredictor()),
     "class": lambda: ClassTablePredictor({"chat": ClassBounds(40, 90), "0": ClassBounds(3)}),
 }
 

@@ -154,7 +154,7 @@ def test_memory_has_a_bound() -> None:
         request = Request("r", i % 500 + 64, i + 1, prompt_token_ids=(i,) * 64, client=str(i))
         lengths.arrived(request)
         if i % 10_000 == 9_999:
-            sizes.append([len(v._seen) + len(v.numbers) for v in lengths._groups.values])
+            sizes.append([len(v._seen) + len(v.groups) for v in lengths._groups.values])
     assert sizes[1] == sizes[2]
 
 
@@ -187,6 +187,6 @@ def test_of_many_alike_those_that_have_a_group_keep_it() -> None:
     lengths = LearnedLengths()
     clients = [f"c{i}" for i in range(3 * MAX_GROUPS)]
     _arrive(lengths, clients, 10)
-    before = dict(lengths.values[FEATURES.index("client")].numbers)
+    before = dict(lengths.values[FEATURES.index("client")].groups)
     _arrive(lengths, clients, 200)
-    assert lengths.values[FEATURES.index("client")].numbers == before
+    assert lengths.values[FEATURES.index("client")].groups == before

@@ -57,7 +57,7 @@ def test_names_are_not_in_the_file(tmp_path: Path) -> None:
         text = str(arrays["about"])
     assert "secret" not in text
     assert "the-client" not in text
-    assert len(json.loads(text)["numbers"][FEATURES.index("client")]) == 1
+    assert len(json.loads(text)["groups"][FEATURES.index("client")]) == 1
 
 
 def test_a_crash_while_saving_leaves_the_old_one(
@@ -94,8 +94,8 @@ def _about(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]
         (lambda a: a.pop("gains"), "not a file of lengths"),
         (_about(lambda about: about.update(version=99)), "another version"),
         (_about(lambda about: about.update(features=["x"])), "other features"),
-        (_about(lambda about: about.update(numbers=[])), "groups that are none"),
-        (_about(lambda about: about["numbers"][0].append(["x", 77])), "groups that are none"),
+        (_about(lambda about: about.update(groups=[])), "groups that are none"),
+        (_about(lambda about: about["groups"][0].append(["x", 77])), "groups that are none"),
         (lambda a: a.update(counts=a["counts"][:, :5]), "arrays of"),
         (lambda a: a.update(counts=-a["counts"] - 1), "negative or not finite"),
         (lambda a: a.update(gains=a["gains"] * np.nan), "negative or not finite"),

@@ -107,6 +107,13 @@ class SimulatedEngine:
             )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
+        is_online = isinstance(self._predictor, OnlinePredictor)
+        if type(self._predictor).learn is not Predictor.learn and not is_online:
+            raise ConfigError(
+                f"predictor: {self._predictor.name!r} learns as replies end, which the simulator "
+                "does for online alone; allowed: online, or one that does not learn "
+                "(amin predictor evaluate replays a trace with any)"
+            )
         learns = self._rules_of == POLICY and not self._policy.is_clairvoyant
         self._coverage = 0.0
         if learns and isinstance(self._predictor, OnlinePredictor):

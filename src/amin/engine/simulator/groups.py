@@ -83,9 +83,8 @@ def _numbers(codes: Ints, feature: int) -> Ints:
 
 
 def _one_by_one(codes: Ints, feature: int) -> Ints:
-    values, groups = Values(SIGHTINGS[feature]), []
+    values, groups = Values(feature), []
     for code in codes.tolist():
         anew = ANEW if values.count(code) else 0
-        number = values.numbers.get(code)
-        groups.append(ALL if number is None else group_number(feature, number) + anew)
+        groups.append(values.groups.get(code, ALL) + anew)
     return np.array(groups, np.int64)

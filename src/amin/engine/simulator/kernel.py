@@ -65,13 +65,12 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.choice import group_of, judge
+from amin.predictor.choice import judge, lower_bound_of
 from amin.predictor.survival import (
     CUT,
     FINISHED,
     begin_anew,
     is_due,
-    lower_bound,
     note,
     refresh_with,
 )
@@ -132,8 +131,7 @@ def _begin_groups_anew(state: State, slot: int) -> None:
 @inlined_njit
 def _foretell(state: State, limits: Limits, slot: int) -> None:
     """As `amin.predictor.online`."""
-    group = group_of(state.survival, state.groups, state.gains, slot)
-    lower = lower_bound(state.survival, group, limits.coverage)
+    lower = lower_bound_of(state.survival, state.groups, state.gains, slot, limits.coverage)
     state.table[slot, LOWER] = min(lower, state.table[slot, MAX_TOKENS])
 
 

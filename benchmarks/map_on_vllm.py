@@ -1,0 +1,162 @@
+"""Places of the map on vLLM's own scheduler, and where requests meet it asynchronously.
+
+The simulator is held equal to vLLM request by request on random workloads (tests/dry); here it is
+on the map's own: each workload on the second of its amounts of KV memory, at 1.1 and 2.5 x
+capacity, with prefix caching where the map has it (Mooncake). Then where the default may lose:
+`max_num_seqs` binds and not memory; recomputing is nearly free, since a preempted request finds its
+blocks cached; memory is tiny, just below capacity. Each also with asynchronous scheduling, vLLM's
+default on GPUs, which the simulator does not know. Ratios are the default's (`expected-volume`,
+told what the map tells it, promise 1) to stock FCFS of the same kind.
+
+    python -m benchmarks map_on_vllm [--requests N] [--seed N] [--loads 1.1,2.5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from amin.engine.settings import TAIL_PROMISE
+from amin.engine.vllm.config import AminConfig
+from amin.experiment.map import MapConfig, shipped_map
+from amin.experiment.setting import Setting
+from amin.experiment.sweep import Cell
+from amin.experiment.traffic import Traffic
+from amin.metrics.latency import e2e_latencies
+from amin.record import RunResult
+from amin.report.terminal import progress
+
+BASELINE, OURS = "vllm-fcfs", "amin, told class or client"
+
+
+MAY_LOSE: dict[str, tuple[str, dict[str, Any]]] = {
+    "32 seats": ("lmsys-like", {"kv_tokens": 131_056, "max_num_seqs": 32}),
+    "blocks stay cached": ("sharegpt", {"kv_tokens": 32_752, "enable_prefix_caching": True}),
+    "tiny memory": ("lmsys-like", {"kv_tokens": 4_080}),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where both are tried: in words, and stock FCFS and the default there."""
+
+    name: str
+    cells: tuple[Cell, Cell]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of a case: (mean, p99) ÷ FCFS's by engine, and the requests that were not equal."""
+
+    name: str
+    simulated: tuple[float, float]
+    dry: tuple[float, float]
+    asynchronous: tuple[float, float]
+    num_unequal: int
+
+
+def cases(num_requests: int, seed: int, loads: Sequence[float]) -> Iterator[Case]:
+    """Those of the map, and those where the default may lose."""
+    config = MapConfig.parse(shipped_map(), "the map")
+    config = replace(config, num_requests=num_requests, loads=loads, shapes=[])
+    second = {workload["name"]: workload["kv_tokens"][1] for workload in config.workload}
+    for place in config.places:
+        if place.kv_tokens == second[place.workload]:
+            mine = {c.label: c for c in config.cells(place) if c.setting.seed == seed}
+            name = f"{place.workload}, {place.kv_tokens:,} KV tokens, {place.load} x capacity"
+            yield Case(name, (mine[BASELINE], mine[OURS]))
+    for what, (workload, shape) in MAY_LOSE.items():
+        for load in (0.95, *loads):
+            setting = Setting(
+                policy=BASELINE, block_size=config.block_size, step_time=config.step_time,
+                seed=seed, **shape,
+            )  # fmt: skip
+            ours = replace(setting, policy=AminConfig.policy, tail_promise=TAIL_PROMISE)
+            traffic = Traffic(workload, num_requests, load=load)
+            pair = Cell(BASELINE, traffic, setting), Cell(OURS, traffic, ours)
+            yield Case(f"{what}: {workload}, {load:g} x capacity", pair)
+
+
+def measure(case: Case) -> Found:
+    """Both schedulers on the three engines."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    simulated = [cell.run().result for cell in case.cells]
+    dry = [_on_vllm(cell, is_async=False) for cell in case.cells]
+    pairs = zip(simulated, dry, strict=True)
+    return Found(
+        case.name,
+        _ratios(simulated),
+        _ratios(dry),
+        _ratios([_on_vllm(cell, is_async=True) for cell in case.cells]),
+        sum(_num_unequal(mine, real) for mine, real in pairs),
+    )
+
+
+def _on_vllm(cell: Cell, is_async: bool) -> RunResult:
+    from amin.engine.vllm.dry import DryConfig, DryEngine
+
+    shape, policy = cell.setting.config, cell.setting.policy
+    assert isinstance(policy, str)
+    scheduler: str | AminConfig = policy
+    if policy != BASELINE:
+        scheduler = AminConfig(
+            policy,
+            client_hints=True,
+            forecast_floor=shape.forecast_floor,
+            tail_promise=TAIL_PROMISE,
+            seed=cell.setting.seed,
+        )
+    engine = DryConfig(
+        # One block of vLLM's pool is never used.
+        num_gpu_blocks=shape.num_blocks + 1,
+        block_size=shape.block_size,
+        max_num_seqs=shape.max_num_seqs,
+        max_num_batched_tokens=shape.max_num_batched_tokens,
+        max_model_len=shape.max_model_len,
+        enable_prefix_caching=shape.enable_prefix_caching,
+        step_time=shape.step_time,
+        async_scheduling=is_async,
+    )
+    return DryEngine(engine, scheduler).run(list(cell.traffic.trace(cell.setting.seed, shape)))
+
+
+def _ratios(results: Sequence[RunResult]) -> tuple[float, float]:
+    base, ours = (np.array(e2e_latencies(result.records)) for result in results)
+    return ours.mean() / base.mean(), np.quantile(ours, 0.99) / np.quantile(base, 0.99)
+
+
+def _num_unequal(simulated: RunResult, real: RunResult) -> int:
+    times = {r.request_id: (r.first_token_time, r.finish_time) for r in real.records}
+    return sum(
+        (r.first_token_time, r.finish_time) != times[r.request_id] for r in simulated.records
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks map_on_vllm", description=__doc__)
+    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--loads", default="1.1,2.5")
+    options = parser.parse_args(arguments)
+    loads = [float(load) for load in options.loads.split(",")]
+    chosen = list(cases(options.requests, options.seed, loads))
+    print("| place | simulated: mean, p99 | vLLM's scheduler | the same, async | unequal |")
+    print("|---|---|---|---|---|")
+    with ProcessPoolExecutor() as pool, progress(Console(stderr=True)) as track:
+        advance = track("on vLLM's scheduler", len(chosen))
+        for future in [pool.submit(measure, case) for case in chosen]:
+            found = future.result()
+            advance()
+            cells = [
+                f"{mean:.3f}, {p99:.3f}"
+                for mean, p99 in (found.simulated, found.dry, found.asynchronous)
+            ]
+            print(f"| {found.name} | {' | '.join(cells)} | {found.num_unequal} |", flush=True)

@@ -1,0 +1,75 @@
+"""What a trace says of a predictor, next to counts by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amin.cli import main
+from amin.experiment.evaluation import BURN_IN, Truth, evaluate
+from amin.predictor.constant import ConstantPredictor
+from amin.predictor.online import OnlinePredictor
+from amin.workload.generate import generate
+from amin.workload.trace import Trace
+
+SIZE = 1000
+
+
+def _trace(lengths: list[int]) -> Trace:
+    output = np.array(lengths, np.int64)
+    return Trace.of_lengths(np.full(len(output), 7), output, np.zeros(len(output)))
+
+
+def test_a_constant_by_hand() -> None:
+    """Lengths 1..10 in turn, bound 4: seven in ten reach it; the loss is of the 5 % quantile."""
+    found = evaluate(ConstantPredictor(4), _trace(list(range(1, 11)) * 50)).as_dict()
+    assert found["coverage"] == pytest.approx(0.7)
+    assert (found["mean_lower"], found["mean_true"]) == (4, 5.5)
+    below, above = sum((1, 2, 3)), sum((1, 2, 3, 4, 5, 6))
+    assert found["pinball"] == pytest.approx((0.95 * below + 0.05 * above) / 10)
+    assert found["loglik_gain"] == pytest.approx(0, abs=0.01)
+    assert found["rank_correlation"] is None
+    assert found["num_requests"] == 500
+
+
+def test_nothing_is_better_than_the_truth() -> None:
+    """It always holds, loses nothing, and tells more than lengths that are learned."""
+    trace = generate("reasoning", SIZE, seed=1)
+    truth, online = (evaluate(one, trace).as_dict() for one in (Truth(), OnlinePredictor()))
+    assert (truth["coverage"], truth["pinball"], truth["rank_correlation"]) == (1, 0, 1)
+    assert truth["mean_lower"] == truth["mean_true"]
+    assert truth["loglik_gain"] > online["loglik_gain"] + 0.5
+
+
+def test_groups_and_time() -> None:
+    """A client whose replies are all too short for the bound is named with its own coverage."""
+    lengths = [2 if i % 2 else 20 for i in range(4000)]
+    trace = _trace(lengths)
+    client = np.array(["b" if i % 2 else "a" for i in range(4000)], np.object_)
+    trace = Trace(**{**vars(trace), "client": client})
+    found = evaluate(ConstantPredictor(10), trace)
+    assert found.coverage_by_group() == {"client=a": 1, "client=b": 0}
+    assert found.coverage_over_time == [0.5] * 10
+    assert 0 < BURN_IN < 1
+
+
+def test_the_command_prints_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One predictor: an object; several: a list; progress goes elsewhere."""
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{i},5,{3 + i % 4}\n" for i in range(50))
+    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n" + rows)
+    common = ["amin", "predictor", "evaluate", "--trace", str(path), "--json"]
+    monkeypatch.setattr(sys, "argv", [*common, "--predictor", "constant:3"])
+    main()
+    assert json.loads(capsys.readouterr().out)["coverage"] == 1
+    several = ["--predictor", "constant:4", "--predictor", "calibrated:constant:4"]
+    monkeypatch.setattr(sys, "argv", [*common, *several])
+    main()
+    names = [row["predictor"] for row in json.loads(capsys.readouterr().out)]
+    assert names == ["constant:4", "calibrated:constant:4"]
