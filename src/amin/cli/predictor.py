@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from amin.experiment.evaluation import Evaluation
+from amin.experiment.example import BLOCK_SIZE, STEP_TIME
 
 EXAMPLES = """
 \b
@@ -19,12 +20,17 @@ Examples:
   amin predictor evaluate --trace t.csv --predictor class:table.json \\
       --predictor calibrated:class:table.json
   amin predictor evaluate --trace t.csv --predictor online --json
+  amin predictor evaluate --trace t.csv --kv-tokens 65536 --load 1.5
 \b
 Each request is predicted, then learned from, in the order of the trace; the first fifth is not
 counted. coverage: how often a reply reached its bound; loglik_gain: nats per reply that learning
 lengths by these answers gains over learning all together. truth is the oracle.
+\b
+With --kv-tokens also what decides: mean and p99 of the latency, ÷ vLLM's FCFS, of policies that are
+told these answers (simulated; as if each outcome were known when the next request arrives).
 """
 
+POLICIES = "expected-volume+1", "amin-dynamic+1"
 DEFAULT = "constant:1", "online", "calibrated:online"
 COLUMNS = (
     ("coverage", "coverage"),
@@ -54,14 +60,35 @@ def predictor() -> None:
     show_default=True,
     help="as for amin serve; may be given several times",
 )
+@click.option(
+    "--kv-tokens", type=int, help="simulate policies that are told the answers, on so many"
+)
+@click.option("--load", default=1.5, show_default=True, help="there: multiple of capacity")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    default=POLICIES,
+    show_default=True,
+    help="there: NAME or NAME+X with a tail promise; may be given several times",
+)
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
-def evaluate(trace: str, num_requests: int | None, specs: tuple[str, ...], as_json: bool) -> None:
+def evaluate(
+    trace: str,
+    num_requests: int | None,
+    specs: tuple[str, ...],
+    kv_tokens: int | None,
+    load: float,
+    policies: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Replay a trace and say how good the lower bounds are.
 
     Beside the predictors stands the truth, which knows each length.
     """
-    from amin.experiment.evaluation import Truth
+    from amin.experiment.evaluation import Truth, latencies
     from amin.experiment.evaluation import evaluate as run
+    from amin.experiment.setting import Setting
     from amin.predictor.catalog import get_predictor
     from amin.report.terminal import progress
     from amin.workload.read import read_trace
@@ -72,30 +99,28 @@ def evaluate(trace: str, num_requests: int | None, specs: tuple[str, ...], as_js
         chosen.append(Truth())
     with progress(Console(stderr=True)) as track:
         found = [run(one, requests, track(one.name, len(requests))) for one in chosen]
+    rows = [one.as_dict() for one in found]
+    if kv_tokens is not None:
+        setting = Setting(kv_tokens, block_size=BLOCK_SIZE, step_time=STEP_TIME)
+        for one, row in zip(found, rows, strict=True):
+            row["latency"] = latencies(one, requests, policies, setting, load)
     if as_json:
-        rows = [one.as_dict() for one in found]
         click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
         return
-    _print(found)
+    _print(rows)
 
 
-def _print(found: list[Evaluation]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
+def _print(rows: list[dict[str, Any]]) -> None:
     from amin.report.terminal import console
 
     out = console()
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    table.add_column("predictor", no_wrap=True)
-    for title, _ in COLUMNS:
-        table.add_column(title, justify="right")
-    rows = [one.as_dict() for one in found]
-    for row in rows:
-        numbers = (row[column] for _, column in COLUMNS)
-        cells = ["-" if number is None else f"{number:.3g}" for number in numbers]
-        table.add_row(row["predictor"], *cells)
-    out.print(table)
+    numbers = [[row[column] for _, column in COLUMNS] for row in rows]
+    cells = [["-" if n is None else f"{n:.3g}" for n in of_one] for of_one in numbers]
+    out.print(_table([title for title, _ in COLUMNS], rows, cells))
+    if policies := list(rows[0].get("latency", ())):
+        out.print("\nmean and p99 of the latency ÷ vllm-fcfs, told these answers (simulated):\n")
+        ratios = [[f"{mean:.2f}, {p99:.2f}" for mean, p99 in r["latency"].values()] for r in rows]
+        out.print(_table(policies, rows, ratios))
     for row in rows:
         groups = row["coverage_by_group"]
         if groups:
@@ -106,3 +131,13 @@ def _print(found: list[Evaluation]) -> None:
                 f"({worst}) to {groups[best]:.3f} ({best})",
                 highlight=False, markup=False, soft_wrap=True,
             )  # fmt: skip
+
+
+def _table(titles: list[str], rows: list[dict[str, Any]], cells: list[list[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    table.add_column("predictor", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right")
+    for row, of_one in zip(rows, cells, strict=True):
+        table.add_row(row["predictor"], *of_one)
+    return table

@@ -1,6 +1,7 @@
 """What is expected to remain of a reply, and what work is: for simulator and engine.
 
-Learned (`amin.predictor.survival`), or, where a client or a trace tells an interval, its middle.
+Learned (`amin.predictor.survival`), or, where a client or a trace tells an interval, its middle;
+where it tells a lower bound alone, that and what is learned of those who reach it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from amin.engine.rows import (
 )
 from amin.jit import cached_njit, called_njit
 from amin.policy.volume import HALF_A_BLOCK
-from amin.predictor.survival import TOLD, Floats3, remaining
+from amin.predictor.survival import ALL, TOLD, Floats3, remaining
 
 
 @called_njit
@@ -27,10 +28,15 @@ def expected(
     """(mean, mean square) of the tokens to come after `made`."""
     if group != TOLD:
         mean, square = remaining(survival, group, made, table[slot, MAX_TOKENS])
-    else:
+    elif table[slot, UPPER] < table[slot, MAX_TOKENS]:
         middle = (table[slot, LOWER] + table[slot, UPPER]) // 2
         mean = float(max(middle - made, 1))
         square = mean**2
+    else:
+        # A lower bound alone: so many, and then what remains of all that get there.
+        sure = max(table[slot, LOWER] - 1 - made, 0)
+        mean, square = remaining(survival, ALL, made + sure, table[slot, MAX_TOKENS])
+        mean, square = mean + sure, square + 2 * sure * mean + sure**2
     return mean, square
 
 

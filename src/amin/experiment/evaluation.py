@@ -9,13 +9,17 @@ tell apart is the likelihood gained by learning lengths by them, in place of lea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from amin.experiment.comparison import named
+from amin.experiment.load import at_load
+from amin.experiment.run import simulate
+from amin.experiment.setting import Setting
 from amin.predictor.features import TOLD_LENGTH
 from amin.predictor.interface import Predictor
 from amin.predictor.lengths import LearnedLengths
@@ -153,6 +157,32 @@ def evaluate(
     groups = {"class": trace.predicted_class, "client": trace.client}
     present = {feature: names for feature, names in groups.items() if len(names)}
     return Evaluation(predictor.name, lower, upper, trace.num_output_tokens, gain, present, seconds)
+
+
+def latencies(
+    found: Evaluation, trace: Trace, policies: Sequence[str], setting: Setting, load: float
+) -> dict[str, tuple[float, float]]:
+    """(mean, p99) of the latency ÷ stock FCFS's, of policies that are told a predictor's answers.
+
+    Policies by label, ``NAME+X`` with a tail promise. What is told takes the place of all that the
+    trace itself tells, so that only the predictor tells requests apart; lengths are learned.
+    """
+    nothing = np.empty(0, np.object_)
+    told = replace(
+        trace, lower=found.lower, upper=np.minimum(found.upper, trace.max_tokens),
+        predicted_class=nothing, client=nothing,
+    )  # fmt: skip
+    told = at_load(told, load, setting.config, setting.seed)
+    base, *others = (
+        simulate(told, named(label, setting)).summary for label in ("vllm-fcfs", *policies)
+    )
+    return {
+        label: (
+            other.mean_e2e_latency / base.mean_e2e_latency,
+            other.p99_e2e_latency / base.p99_e2e_latency,
+        )
+        for label, other in zip(policies, others, strict=True)
+    }
 
 
 def _outcomes(trace: Trace) -> Iterator[tuple[Request, int, bool]]:

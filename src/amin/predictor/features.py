@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 from amin.predictor.survival import ALL
-from amin.request import Request
+from amin.request import LengthEstimate, Request
 
 FEATURES = "told length", "class", "client", "prompt beginning", "prompt length", "max_tokens"
 TOLD_LENGTH, CLASS = 0, 1
@@ -137,13 +137,18 @@ def values_of(request: Request) -> tuple[Hashable, ...]:
     """The request's value of each of `FEATURES`, None where it has none."""
     hint = request.hint
     return (
-        None if hint is None else length_class((hint.lower + hint.upper) // 2),
+        None if hint is None else length_class(told_length(hint, request.max_tokens)),
         _digest(request.predicted_class),
         _digest(request.client),
         beginning_of(request.prompt_token_ids),
         length_class(request.num_prompt_tokens),
         request.max_tokens,
     )
+
+
+def told_length(hint: LengthEstimate, max_tokens: int) -> int:
+    """The middle of an interval; its lower end where the upper one is but the cap."""
+    return hint.lower if hint.upper >= max_tokens else (hint.lower + hint.upper) // 2
 
 
 @lru_cache(MAX_CANDIDATES)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from amin.cli import main
-from amin.experiment.evaluation import BURN_IN, Truth, evaluate
+from amin.experiment.evaluation import BURN_IN, Truth, evaluate, latencies
+from amin.experiment.setting import Setting
 from amin.predictor.constant import ConstantPredictor
 from amin.predictor.online import OnlinePredictor
 from amin.workload.generate import generate
 from amin.workload.trace import Trace
 
-SIZE = 1000
+SIZE, STEP = 1000, "linear:0.03,0.00015"
 
 
 def _trace(lengths: list[int]) -> Trace:
@@ -73,3 +74,16 @@ def test_the_command_prints_json(
     main()
     names = [row["predictor"] for row in json.loads(capsys.readouterr().out)]
     assert names == ["constant:4", "calibrated:constant:4"]
+
+
+def test_knowing_more_is_faster() -> None:
+    """Under load, told the truth the policy of expected volumes beats being told nothing."""
+    trace, setting = (
+        generate("lmsys-like", SIZE, seed=1),
+        Setting(8176, block_size=16, step_time=STEP),
+    )
+    means = [
+        latencies(evaluate(one, trace), trace, ["expected-volume"], setting, 1.5)["expected-volume"]
+        for one in (Truth(), ConstantPredictor(1))
+    ]
+    assert means[0][0] < 0.85 * means[1][0] < 0.85

@@ -40,7 +40,9 @@ def groups_of(trace: Trace) -> Ints:
 
 def _columns(trace: Trace) -> Iterable[Any]:
     """The values of each of `FEATURES`, empty where no request has one."""
-    told = _length_classes((trace.lower + trace.upper) // 2).astype(np.object_)
+    middle = (trace.lower + trace.upper) // 2
+    told_length = np.where(trace.upper >= trace.max_tokens, trace.lower, middle)
+    told = _length_classes(told_length).astype(np.object_)
     told[trace.lower == 0] = None
     yield told
     yield trace.predicted_class

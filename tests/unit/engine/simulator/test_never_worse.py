@@ -59,8 +59,8 @@ def _trace(load: float, seed: int) -> Trace:
 def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], promise: float) -> None:
     """Above capacity the mean is well below FCFS's, whatever is told, and the tail as promised.
 
-    The 99th percentile is that of a thousand requests from an empty start: 1.2 x FCFS's at most
-    where all that is told is noise, 1.1 x with a promise of .9 (two seeds each).
+    The 99th percentile is that of a thousand requests from an empty start: 1.16 x FCFS's at most
+    where all that is told is noise, 1.06 x with a promise of .9 (two seeds each).
     """
     means, tails = [], []
     for seed in (1, 2):
@@ -70,7 +70,7 @@ def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], promise: float) -
         means.append(ours.mean() / fcfs.mean())
         tails.append(np.quantile(ours, 0.99) / np.quantile(fcfs, 0.99))
     assert np.mean(means) < 0.8
-    assert np.mean(tails) < (1.1 if promise < 1 else 1.2)
+    assert np.mean(tails) < (1.06 if promise < 1 else 1.16)
 
 
 @pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
