@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,14 @@ def predictor() -> None:
     show_default=True,
     help="there: NAME or NAME+X with a tail promise; may be given several times",
 )
-@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/predictor"),
+    show_default=True,
+    help="folder for the page",
+)
+@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON, write no page")
 def evaluate(
     trace: str,
     num_requests: int | None,
@@ -80,6 +88,7 @@ def evaluate(
     kv_tokens: int | None,
     load: float,
     policies: tuple[str, ...],
+    out: Path,
     as_json: bool,
 ) -> None:
     """Replay a trace and say how good the lower bounds are.
@@ -108,19 +117,16 @@ def evaluate(
         click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
         return
     _print(rows)
+    _write(rows, trace, out)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
     from amin.report.terminal import console
 
     out = console()
-    numbers = [[row[column] for _, column in COLUMNS] for row in rows]
-    cells = [["-" if n is None else f"{n:.3g}" for n in of_one] for of_one in numbers]
-    out.print(_table([title for title, _ in COLUMNS], rows, cells))
-    if policies := list(rows[0].get("latency", ())):
-        out.print("\nmean and p99 of the latency ÷ vllm-fcfs, told these answers (simulated):\n")
-        ratios = [[f"{mean:.2f}, {p99:.2f}" for mean, p99 in r["latency"].values()] for r in rows]
-        out.print(_table(policies, rows, ratios))
+    for about, titles, cells in _tables(rows):
+        out.print(about, highlight=False)
+        out.print(_table(titles, rows, cells))
     for row in rows:
         groups = row["coverage_by_group"]
         if groups:
@@ -131,6 +137,46 @@ def _print(rows: list[dict[str, Any]]) -> None:
                 f"({worst}) to {groups[best]:.3f} ({best})",
                 highlight=False, markup=False, soft_wrap=True,
             )  # fmt: skip
+
+
+def _tables(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """(what it is, titles, cells) of each table."""
+    numbers = [[row[column] for _, column in COLUMNS] for row in rows]
+    cells = [["-" if n is None else f"{n:.3g}" for n in of_one] for of_one in numbers]
+    yield "", [title for title, _ in COLUMNS], cells
+    if policies := list(rows[0].get("latency", ())):
+        about = "\nmean and p99 of the latency ÷ vllm-fcfs, told these answers (simulated):\n"
+        ratios = [[f"{mean:.2f}, {p99:.2f}" for mean, p99 in r["latency"].values()] for r in rows]
+        yield about, policies, ratios
+
+
+def _write(rows: list[dict[str, Any]], trace: str, out: Path) -> None:
+    from amin.experiment.evaluation import LEVEL
+    from amin.report.plain_page import plain_page
+    from amin.report.reliability_figure import Reliability, reliability_figure
+    from amin.report.terminal import console
+
+    found = {}
+    for row in rows:
+        by_bound = [share for _, share in row["coverage_by_bound"]]
+        found[row["predictor"]] = Reliability(by_bound, row["coverage_over_time"])
+    figure = reliability_figure(
+        found,
+        1 - LEVEL,
+        name="reliability",
+        title="share of replies that reach their lower bound, by the bound and over time",
+    )
+    parts = [
+        f"{trace}, {rows[0]['num_requests']:,} requests; the first fifth is not counted.",
+        figure,
+    ]
+    for about, titles, cells in _tables(rows):
+        lines = [["predictor", *titles], ["---"] * (len(titles) + 1)]
+        lines += [[row["predictor"], *mine] for row, mine in zip(rows, cells, strict=True)]
+        parts.append(about + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "index.html").write_text(plain_page("How good bounds are", parts), encoding="utf-8")
+    console().print(f"page: {out / 'index.html'}", soft_wrap=True)
 
 
 def _table(titles: list[str], rows: list[dict[str, Any]], cells: list[list[str]]) -> Table:

@@ -93,6 +93,13 @@ class Evaluation:
         """In each tenth of the trace."""
         return [float(np.mean(part)) for part in np.array_split(self._is_covered, 10)]
 
+    @property
+    def coverage_by_bound(self) -> list[tuple[float, float]]:
+        """(mean bound, coverage) of each tenth of the requests, from the lowest bounds up."""
+        bounds, covered = self._after(self.lower), self._after(self._is_covered)
+        tenths = np.array_split(np.argsort(bounds, kind="stable"), 10)
+        return [(float(bounds[t].mean()), float(covered[t].mean())) for t in tenths if len(t)]
+
     def coverage_by_group(self) -> dict[str, float]:
         """Of each group with `SMALLEST_GROUP` requests or more, by ``feature=name``."""
         found = {}
@@ -118,6 +125,7 @@ class Evaluation:
             "rank_correlation": None if np.isnan(self.rank_correlation) else self.rank_correlation,
             "loglik_gain": float(np.mean(self._after(self.gain))),
             "coverage_over_time": self.coverage_over_time,
+            "coverage_by_bound": self.coverage_by_bound,
             "coverage_by_group": self.coverage_by_group(),
             "predict_us": float(predict),
             "learn_us": float(learn),

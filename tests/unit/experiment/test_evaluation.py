@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,27 @@ def test_knowing_more_is_faster() -> None:
         for one in (Truth(), ConstantPredictor(1))
     ]
     assert means[0][0] < 0.85 * means[1][0] < 0.85
+
+
+def test_coverage_by_bound() -> None:
+    """Bounds that are right where they are low and wrong where they are high are seen to be."""
+    trace = _trace([10] * 1000)
+    halves = np.arange(1000) % 2
+    found = replace(evaluate(ConstantPredictor(5), trace), lower=np.where(halves, 5, 20))
+    assert found.coverage_by_bound == [(5, 1)] * 5 + [(20, 0)] * 5
+
+
+def test_the_page_has_figure_and_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file, with what the terminal shows."""
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{i},5,{3 + i % 40}\n" for i in range(300))
+    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n" + rows)
+    command = ["amin", "predictor", "evaluate", "--trace", str(path), "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*command, "--kv-tokens", "320", "--predictor", "constant:3"])
+    main()
+    page = (tmp_path / "index.html").read_text()
+    assert "amin-dynamic+1" in capsys.readouterr().out
+    assert "<svg" in page
+    assert page.count("<table") == 2
