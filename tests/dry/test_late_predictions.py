@@ -203,7 +203,7 @@ def test_a_class_table_without_hints_says_so_at_start(
     # Not by way of vLLM's own logger, which may or may not hand on to the root.
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "level", logging.WARNING)
+    caplog.set_level(logging.WARNING, logger=logger.name)
     spec = f"class:{tmp_path / 't.json'}" if predictor else "constant:1"
     stepper(predictor=spec, client_hints=hints)
     assert len(caplog.messages) == num_warnings
