@@ -25,6 +25,11 @@ class LengthEstimate:
     upper: int
 
     def __post_init__(self) -> None:
+        # One is made for each request: say what is wrong only where something is.
+        if not (type(self.lower) is type(self.upper) is int and 1 <= self.lower <= self.upper):
+            self._check()
+
+    def _check(self) -> None:
         for name in ("lower", "upper"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -58,6 +58,7 @@ class Values:
         self._feature = feature
         self._sightings = SIGHTINGS[feature]
         self.groups: dict[Hashable, int] = {}
+        self.taken_over: int | None = None
         self._arrivals: dict[int, int] = {}
         self._seen: dict[Hashable, int] = {}
         self._since_halving = 0
@@ -68,19 +69,23 @@ class Values:
         """Go on with groups that were given before, after so many arrivals in each."""
         self.groups, self._arrivals = dict(groups), dict(arrivals)
 
-    def count(self, value: Hashable) -> bool:
-        """A request with this value arrives; returns whether it takes over another's group."""
+    def count(self, value: Hashable) -> int:
+        """A request with this value arrives: its group, or `ALL`.
+
+        Where it takes over another's group, `taken_over` says which until it is set to None.
+        """
         group = self.groups.get(value)
         if group is not None:
             self._arrivals[group] += 1
-            return False
+            return group
         seen = self._seen.pop(value, 0) + 1
         if seen >= self._sightings:
             if len(self.groups) < MAX_GROUPS:
-                self._give(value, group_number(self._feature, len(self.groups) + 1), seen)
-                return False
-            if self._takes_over(value, seen):
-                return True
+                group = group_number(self._feature, len(self.groups) + 1)
+                return self._give(value, group, seen)
+            self.taken_over = self._rarer_than(seen)
+            if self.taken_over is not None:
+                return self._give(value, self.taken_over, seen)
         self._seen[value] = seen
         if len(self._seen) > MAX_CANDIDATES:
             del self._seen[next(iter(self._seen))]
@@ -88,20 +93,19 @@ class Values:
             self._since_halving += 1
             if self._since_halving == ARRIVALS_PER_HALVING:
                 self._halve()
-        return False
+        return ALL
 
-    def _give(self, value: Hashable, group: int, num_arrivals: int) -> None:
+    def _give(self, value: Hashable, group: int, num_arrivals: int) -> int:
         self.groups[value], self._arrivals[group] = group, num_arrivals
+        return group
 
-    def _takes_over(self, value: Hashable, seen: int) -> bool:
+    def _rarer_than(self, seen: int) -> int | None:
+        """The group that a value seen so often takes from another, who loses it; None for none."""
         if seen <= RARER * self._fewest:
-            return False
+            return None
         rarest = min(self.groups, key=lambda other: self._arrivals[self.groups[other]])
         self._fewest = self._arrivals[self.groups[rarest]]
-        if seen <= RARER * self._fewest:
-            return False
-        self._give(value, self.groups.pop(rarest), seen)
-        return True
+        return self.groups.pop(rarest) if seen > RARER * self._fewest else None
 
     def _halve(self) -> None:
         self._since_halving = self._fewest = 0
@@ -117,20 +121,18 @@ class Groups:
 
     def of(self, request: Request) -> tuple[int, ...]:
         """A group for each feature, `ALL` where the value is missing, or rare so far."""
-        return self._row(values_of(request))
-
-    def _row(self, values: Sequence[Hashable]) -> tuple[int, ...]:
         # None is no value's key.
-        of = zip(self.values, values, strict=True)
-        return tuple([feature.groups.get(value, ALL) for feature, value in of])
+        found = zip(self.values, values_of(request), strict=True)
+        return tuple([feature.groups.get(value, ALL) for feature, value in found])
 
     def arrived(self, request: Request) -> tuple[tuple[int, ...], Sequence[int]]:
         """(`of`, groups that begin anew), for a request that arrives: counts its values."""
-        values, anew = values_of(request), []
-        for feature, value in zip(self.values, values, strict=True):
-            if value is not None and feature.count(value):
-                anew.append(feature.groups[value])
-        return self._row(values), anew
+        found = zip(self.values, values_of(request), strict=True)
+        row = tuple([ALL if value is None else feature.count(value) for feature, value in found])
+        anew = [feature.taken_over for feature in self.values if feature.taken_over is not None]
+        for feature in self.values if anew else ():
+            feature.taken_over = None
+        return row, anew
 
 
 def values_of(request: Request) -> tuple[Hashable, ...]:
@@ -164,4 +166,4 @@ def beginning_of(prompt: Sequence[int]) -> int | None:
 
 def length_class(num_tokens: int) -> int:
     """Two per doubling."""
-    return int(num_tokens**2).bit_length()
+    return (num_tokens * num_tokens).bit_length()

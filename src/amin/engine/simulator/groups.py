@@ -87,6 +87,7 @@ def _numbers(codes: Ints, feature: int) -> Ints:
 def _one_by_one(codes: Ints, feature: int) -> Ints:
     values, groups = Values(feature), []
     for code in codes.tolist():
-        anew = ANEW if values.count(code) else 0
-        groups.append(values.groups.get(code, ALL) + anew)
+        group = values.count(code)
+        groups.append(group + (ANEW if values.taken_over is not None else 0))
+        values.taken_over = None
     return np.array(groups, np.int64)
