@@ -48,7 +48,7 @@ def test_a_broken_predictor_harms_nobody(
     logger = logging.getLogger("vllm.amin")
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "level", logging.WARNING)
+    caplog.set_level(logging.WARNING, logger=logger.name)
     path = f"tests.live.broken_predictors:{predictor}"
     engine = start_engine({"policy": "amin-dynamic", "predictor": path})
     assert engine.serve(prompts) == expected

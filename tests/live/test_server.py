@@ -34,7 +34,9 @@ def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) 
     """One for all tests of this module."""
     table = tmp_path_factory.mktemp("table") / "classes.json"
     table.write_text(json.dumps(CLASSES))
-    options = ("--policy", "amin-dynamic", "--predictor", f"class:{table}", "--client-hints")
+    predictor = ("--predictor", f"class:{table}", "--client-hints")
+    # With the few requests of a test somebody would soon be overdue.
+    options = ("--policy", "amin-dynamic", *predictor, "--tail-promise", "off")
     # Longer than elsewhere: requests run for seconds, for what is to happen meanwhile.
     shape = (f"--max-model-len={MAX_MODEL_LEN}", "--num-gpu-blocks-override=72")
     server = start_server(AMIN_SERVE, *options, *shape, "--max-num-seqs=32")
