@@ -35,7 +35,6 @@ from amin.report.terminal import progress
 
 BASELINE, OURS = "vllm-fcfs", "amin, told class or client"
 
-
 LONGEST = 2**20
 """What the imaginary model of vllm-dry allows: longer than any request here."""
 
@@ -113,7 +112,7 @@ def _on_vllm(cell: Cell, is_async: bool) -> RunResult:
             policy,
             client_hints=True,
             forecast_floor=shape.forecast_floor,
-            tail_promise=TAIL_PROMISE,
+            tail_promise=cell.setting.tail_promise,
             seed=cell.setting.seed,
         )
     engine = DryConfig(

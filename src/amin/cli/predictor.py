@@ -151,7 +151,7 @@ def _tables(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[str], list[l
 
 
 def _write(rows: list[dict[str, Any]], trace: str, out: Path) -> None:
-    from amin.experiment.evaluation import LEVEL
+    from amin.predictor.online import COVERAGE
     from amin.report.plain_page import plain_page
     from amin.report.reliability_figure import Reliability, reliability_figure
     from amin.report.terminal import console
@@ -162,7 +162,7 @@ def _write(rows: list[dict[str, Any]], trace: str, out: Path) -> None:
         found[row["predictor"]] = Reliability(by_bound, row["coverage_over_time"])
     figure = reliability_figure(
         found,
-        1 - LEVEL,
+        COVERAGE,
         name="reliability",
         title="share of replies that reach their lower bound, by the bound and over time",
     )

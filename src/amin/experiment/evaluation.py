@@ -23,14 +23,12 @@ from amin.experiment.setting import Setting
 from amin.predictor.features import TOLD_LENGTH
 from amin.predictor.interface import Predictor
 from amin.predictor.lengths import LearnedLengths
+from amin.predictor.online import COVERAGE
 from amin.predictor.survival import ALL, FINISHED, IS_LEARNED, probability
 from amin.request import LengthEstimate, Request
 from amin.workload.trace import Ints, Texts, Trace
 
 Floats = npt.NDArray[np.float64]
-
-LEVEL = 0.05
-"""Of the quantile that a lower bound is held to be: one in twenty replies is shorter."""
 
 BURN_IN = 0.2
 """Of a trace, the first part, in which a predictor may still be learning."""
@@ -79,9 +77,9 @@ class Evaluation:
 
     @property
     def pinball(self) -> float:
-        """Mean loss of the bound as a quantile, in tokens: smaller is better."""
+        """Mean loss of the bound as the quantile that `COVERAGE` of replies reach, in tokens."""
         error = self._after(self.length - self.lower)
-        return float(np.mean(np.maximum(LEVEL * error, (LEVEL - 1) * error)))
+        return float(np.mean(np.maximum((1 - COVERAGE) * error, -COVERAGE * error)))
 
     @property
     def rank_correlation(self) -> float:
@@ -104,11 +102,11 @@ class Evaluation:
         """Of each group with `SMALLEST_GROUP` requests or more, by ``feature=name``."""
         found = {}
         for feature, names in self.groups.items():
-            for name in np.unique(names.astype(str)):
-                mine = names.astype(str) == name
-                if mine.sum() >= SMALLEST_GROUP:
-                    late = mine & (np.arange(len(names)) >= self._start)
-                    found[f"{feature}={name}"] = float(np.mean(self._is_covered[late]))
+            in_words, covered = names.astype(str), self._after(self._is_covered)
+            for name, size in zip(*np.unique(in_words, return_counts=True), strict=True):
+                if size >= SMALLEST_GROUP:
+                    mine = self._after(in_words) == name
+                    found[f"{feature}={name}"] = float(np.mean(covered[mine]))
         return found
 
     def as_dict(self) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 from amin.errors import ConfigError
 from amin.predictor.interface import Predictor
+from amin.predictor.online import COVERAGE
 from amin.request import LengthEstimate, Request
-
-COVERAGE = 0.95
 
 LONGEST_STEP, SHORTEST_STEP = 1.0, 0.15
 """Of the logarithm of a factor, at one reply that fell short: shrinks as replies come, and stays

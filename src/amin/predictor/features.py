@@ -9,8 +9,9 @@ have told (`amin.predictor.choice`): what a client says is one more thing to lea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from amin.predictor.survival import ALL
 from amin.request import LengthEstimate, Request
@@ -65,7 +66,7 @@ class Values:
         # No group has fewer arrivals.
         self._fewest = 0
 
-    def restore(self, groups: dict[Hashable, int], arrivals: dict[int, int]) -> None:
+    def restore(self, groups: Mapping[Any, int], arrivals: Mapping[int, int]) -> None:
         """Go on with groups that were given before, after so many arrivals in each."""
         self.groups, self._arrivals = dict(groups), dict(arrivals)
 

@@ -72,13 +72,13 @@ def restore(lengths: LearnedLengths, path: Path) -> None:
         for feature, of in enumerate(groups)
     ):
         raise _refused(path, "groups that are none")
-    num_replies = counts.sum(axis=(0, 2)).astype(int).tolist()
+    num_replies = counts.sum(axis=(0, 2))
     for values, of in zip(lengths.values, groups, strict=True):
-        values.restore(dict(of), {group: num_replies[group] for group in of.values()})
+        values.restore(of, {group: int(num_replies[group]) for group in of.values()})
     lengths.survival[[FINISHED, CUT], :, 1:] = counts
     lengths.gains[:] = gains
     # Learned from as one that has news; which it has not, so that nothing is forgotten.
-    lengths.survival[NEWS, ALL + 1 :, 0] = np.where(counts.sum(axis=(0, 2))[1:] > 0, 1e-9, 0.0)
+    lengths.survival[NEWS, ALL + 1 :, 0] = np.where(num_replies[1:] > 0, 1e-9, 0.0)
     lengths.refresh(np.zeros((1, len(FEATURES)), np.int64))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,20 +60,28 @@ def test_groups_and_time() -> None:
     assert 0 < BURN_IN < 1
 
 
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs ``amin predictor evaluate`` on 300 replies of 3 to 6 tokens."""
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{i},5,{3 + i % 4}\n" for i in range(300))
+    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n" + rows)
+
+    def run(*options: str) -> None:
+        argv = ["amin", "predictor", "evaluate", "--trace", str(path), *options]
+        monkeypatch.setattr(sys, "argv", argv)
+        main()
+
+    return run
+
+
 def test_the_command_prints_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One predictor: an object; several: a list; progress goes elsewhere."""
-    path = tmp_path / "t.csv"
-    rows = "".join(f"{i},5,{3 + i % 4}\n" for i in range(50))
-    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n" + rows)
-    common = ["amin", "predictor", "evaluate", "--trace", str(path), "--json"]
-    monkeypatch.setattr(sys, "argv", [*common, "--predictor", "constant:3"])
-    main()
+    command("--json", "--predictor", "constant:3")
     assert json.loads(capsys.readouterr().out)["coverage"] == 1
-    several = ["--predictor", "constant:4", "--predictor", "calibrated:constant:4"]
-    monkeypatch.setattr(sys, "argv", [*common, *several])
-    main()
+    command("--json", "--predictor", "constant:4", "--predictor", "calibrated:constant:4")
     names = [row["predictor"] for row in json.loads(capsys.readouterr().out)]
     assert names == ["constant:4", "calibrated:constant:4"]
 
@@ -99,15 +108,10 @@ def test_coverage_by_bound() -> None:
 
 
 def test_the_page_has_figure_and_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One file, with what the terminal shows."""
-    path = tmp_path / "t.csv"
-    rows = "".join(f"{i},5,{3 + i % 40}\n" for i in range(300))
-    path.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n" + rows)
-    command = ["amin", "predictor", "evaluate", "--trace", str(path), "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", [*command, "--kv-tokens", "320", "--predictor", "constant:3"])
-    main()
+    command("--out", str(tmp_path), "--kv-tokens", "320", "--predictor", "constant:3")
     page = (tmp_path / "index.html").read_text()
     assert "amin-dynamic+1" in capsys.readouterr().out
     assert "<svg" in page

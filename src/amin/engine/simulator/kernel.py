@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.hindsight import is_known, is_recount_due, recount
-from amin.engine.rows import LOWER, MAX_TOKENS, NUM_PROMPT
+from amin.engine.rows import LOWER, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
-from amin.engine.simulator.groups import ANEW
+from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
 from amin.engine.simulator.running import (
     believe,
-    books_of,
     end_slices,
     enqueue,
     free_blocks,
     free_lane,
     serve_running,
-    sync,
-    those_who_run,
 )
 from amin.engine.simulator.state import (
     ARRIVAL,
     CHUNK,
     COMPUTED,
-    ENDED_AT_RECOUNT,
     ENDS_SINCE_REFRESH,
     FINISH,
     FIRST_TOKEN,
-    IS_CUT,
     LANE_FRONTIER,
     LAST,
-    LENGTH,
     MAX_SAMPLES,
     NUM_ARRIVED,
     NUM_COMPUTING,
@@ -56,7 +49,6 @@ from amin.engine.simulator.state import (
     STEPS_SINCE_END,
     TOKEN_BUDGET,
     TOKENS,
-    WAITING_WORK,
     WORK_DONE,
     Cost,
     Floats,
@@ -65,15 +57,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
-from amin.predictor.choice import judge, lower_bound_of
-from amin.predictor.survival import (
-    CUT,
-    FINISHED,
-    begin_anew,
-    is_due,
-    note,
-    refresh_with,
-)
+from amin.predictor.survival import is_due
 
 ENDED, GOES_ON, LIVELOCK = range(3)
 
@@ -113,26 +97,11 @@ def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
         if state.times[slot, ARRIVAL] > state.clock[SECONDS]:
             break
         counts[NUM_ARRIVED] += 1
-        _begin_groups_anew(state, slot)
+        begin_groups_anew(state, slot)
         if state.table[slot, LOWER] == 0:
-            _foretell(state, limits, slot)
+            foretell(state, limits, slot)
         believe(state, limits, slot, rules.initial_bound(state.table, slot))
         enqueue(state, limits, rules, slot)
-
-
-@inlined_njit
-def _begin_groups_anew(state: State, slot: int) -> None:
-    for feature in range(state.groups.shape[1]):
-        if state.groups[slot, feature] >= ANEW:
-            state.groups[slot, feature] -= ANEW
-            begin_anew(state.survival, state.groups[slot, feature])
-
-
-@inlined_njit
-def _foretell(state: State, limits: Limits, slot: int) -> None:
-    """As `amin.predictor.online`."""
-    lower = lower_bound_of(state.survival, state.groups, state.gains, slot, limits.coverage)
-    state.table[slot, LOWER] = min(lower, state.table[slot, MAX_TOKENS])
 
 
 @inlined_njit
@@ -224,7 +193,7 @@ def _end_step(state: State, limits: Limits) -> None:
         kept += 1
     counts[NUM_RUNNING] = kept
     if is_due(counts[ENDS_SINCE_REFRESH], counts[NUM_ENDED]):
-        _learn(state, limits)
+        learn(state, limits)
     counts[NUM_COMPUTING] = num_computing
     # Of a prefix that many share, each has counted the tokens.
     counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
@@ -245,29 +214,8 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     free_blocks(state, limits, lane)
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
-    if limits.has_promise:
-        is_known(books_of(state, limits), slot, state.facts[slot, LENGTH])
-    if limits.learns:
-        what = CUT if state.facts[slot, IS_CUT] else FINISHED
-        judge(state.gains, state.survival, state.groups, slot, what, state.facts[slot, LENGTH])
-        note(state.survival, what, state.groups, slot, state.facts[slot, LENGTH], 1.0)
-        counts[ENDS_SINCE_REFRESH] += 1
+    note_end(state, limits, slot)
     free_lane(state, lane)
-
-
-@inlined_njit
-def _learn(state: State, limits: Limits) -> None:
-    """What all replies so far say of those to come, and of those that are here."""
-    counts = state.counts
-    slots, made, _ = those_who_run(state)
-    refresh_with(state.survival, state.groups, slots, made)
-    counts[ENDS_SINCE_REFRESH] = 0
-    if limits.has_promise:
-        num_present = counts[NUM_WAITING] + counts[NUM_RUNNING]
-        if is_recount_due(num_present, counts[NUM_ENDED] - counts[ENDED_AT_RECOUNT]):
-            counts[ENDED_AT_RECOUNT] = counts[NUM_ENDED]
-            sync(state)
-            state.clock[WAITING_WORK] += recount(books_of(state, limits))
 
 
 @inlined_njit
