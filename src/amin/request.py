@@ -19,10 +19,13 @@ class LengthEstimate:
     """A guess of the number of output tokens: at least `lower`, at most `upper` (both >= 1).
 
     It may be wrong on either side; the engine clamps it to what the request and the cache allow.
+    `predicted_class` names a class of requests that the guesser holds to be alike, if it has any:
+    their lengths are then learned together, and the guess is put right by what they turn out to be.
     """
 
     lower: int
     upper: int
+    predicted_class: str | None = None
 
     def __post_init__(self) -> None:
         # One is made for each request: say what is wrong only where something is.
@@ -40,7 +43,8 @@ class LengthEstimate:
     def clamp(self, limit: int) -> LengthEstimate:
         """The same estimate with both ends in 1..`limit` (at least 1)."""
         limit = max(limit, 1)
-        return LengthEstimate(min(self.lower, limit), min(self.upper, limit))
+        lower, upper = min(self.lower, limit), min(self.upper, limit)
+        return LengthEstimate(lower, upper, self.predicted_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Request:
     Lengths in tokens, `arrival_time` in seconds. `predicted_class`, `client` and `hint` are what
     the client or a gateway said, present only where the operator trusts them (`client_hints`).
     `prompt_token_ids` is empty where the engine has none (embeddings, a trace of lengths); it is
-    the engine's own sequence: read it, do not keep it.
+    the engine's own sequence: read it, do not keep it. `prompt` is the text where it is seen: in
+    the API's process, and in a log that has it; `foretold` is what was predicted from it there.
     """
 
     request_id: str
@@ -78,6 +83,8 @@ class Request:
     sampling: Sampling = Sampling()
     prompt_token_ids: Sequence[int] = field(default=(), repr=False, compare=False)
     client: str | None = None
+    prompt: str | None = field(default=None, repr=False, compare=False)
+    foretold: LengthEstimate | None = None
 
 
 class RequestView(NamedTuple):

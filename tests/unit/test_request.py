@@ -31,7 +31,7 @@ def test_ends_are_integers_from_one(name: str, value: object) -> None:
 @given(positive, positive, st.integers(-5, 10**12))
 def test_clamping(a: int, b: int, limit: int) -> None:
     """Both ends end up in 1..limit, nothing else changes, and twice is as good as once."""
-    estimate = LengthEstimate(*sorted((a, b)))
+    estimate = LengthEstimate(*sorted((a, b)))  # type: ignore[arg-type]
     clamped = estimate.clamp(limit)
     top = max(limit, 1)
     assert (clamped.lower, clamped.upper) == (min(estimate.lower, top), min(estimate.upper, top))

@@ -1,4 +1,4 @@
-"""``amin predictor evaluate``: how good are bounds on these requests?"""
+"""``amin predictor``: ``evaluate`` says how good bounds are on these requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from amin.cli.train import train
 from amin.experiment.example import BLOCK_SIZE, STEP_TIME
 
 EXAMPLES = """
@@ -47,7 +48,10 @@ COLUMNS = (
 
 @click.group()
 def predictor() -> None:
-    """Predictors of reply lengths: how good they are."""
+    """Predictors of reply lengths: train one, see how good they are."""
+
+
+predictor.add_command(train)
 
 
 @predictor.command(epilog=EXAMPLES)

@@ -9,6 +9,7 @@ import click
 
 from amin.engine.settings import TAIL_PROMISE, parse_tail_promise
 from amin.engine.vllm.config import AminConfig
+from amin.predictor.catalog import ALLOWED
 
 SERVE_EXAMPLES = """
 \b
@@ -39,7 +40,7 @@ With --client-hints a request may say what is known of its length:
     "--predictor",
     default=AminConfig.predictor,
     show_default=True,
-    help="online[:COVERAGE], constant:N, class:PATH, calibrated:SPEC or module:factory",
+    help=", ".join(ALLOWED),
 )
 @click.option(
     "--client-hints/--no-client-hints",

@@ -20,7 +20,7 @@ from amin.experiment.comparison import named
 from amin.experiment.load import at_load
 from amin.experiment.run import simulate
 from amin.experiment.setting import Setting
-from amin.predictor.features import TOLD_LENGTH
+from amin.predictor.features import CLASS, TOLD_LENGTH, length_class
 from amin.predictor.interface import Predictor
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import COVERAGE
@@ -48,15 +48,33 @@ class Truth(Predictor):
         self.length = 1
 
     def predict(self, request: Request) -> LengthEstimate:
-        """The length itself."""
-        return LengthEstimate(max(self.length, 1), max(self.length, 1))
+        """The length itself, and which of two classes per doubling it is in."""
+        length = max(self.length, 1)
+        return LengthEstimate(length, length, f"{length_class(length)}")
+
+
+class Replay(Predictor):
+    """What a predictor said of a trace, said again."""
+
+    is_instant = True
+
+    def __init__(self, found: Evaluation, trace: Trace) -> None:
+        self.name = found.name
+        self._found = found
+        self._index = {trace.id_of(i): i for i in range(len(trace))}
+
+    def predict(self, request: Request) -> LengthEstimate:
+        """The same answer to the same request."""
+        i, found = self._index[request.request_id], self._found
+        lower, upper = int(found.lower[i]), int(found.upper[i])
+        return LengthEstimate(lower, upper, found.predicted_class[i])
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """A predictor's answers to a trace, in its order.
 
-    lower, upper   what it answered; `length` what came
+    lower, upper, predicted_class   what it answered; `length` what came
     gain           nats that learning by these answers gained, for each reply
     groups         names of the requests by feature, where the trace has any
     seconds        (predict, learn) for each request
@@ -65,6 +83,7 @@ class Evaluation:
     name: str
     lower: Ints
     upper: Ints
+    predicted_class: Texts
     length: Ints
     gain: Floats
     groups: dict[str, Texts]
@@ -147,6 +166,7 @@ def evaluate(
     """Replay a trace; `advance` is called after each request."""
     size = len(trace)
     lower, upper = np.zeros((2, size), np.int64)
+    classes = np.full(size, None, np.object_)
     gain, seconds = np.zeros(size), np.zeros((size, 2))
     told = _Told()
     for i, (request, length, is_cut) in enumerate(_outcomes(trace)):
@@ -158,11 +178,15 @@ def evaluate(
         predictor.learn(request, length, is_cut)
         seconds[i] = middle - start, time.perf_counter() - middle
         lower[i], upper[i] = estimate.lower, estimate.upper
-        gain[i] = told.learn(request, estimate.lower, length, is_cut)
+        classes[i] = estimate.predicted_class
+        gain[i] = told.learn(request, estimate, length, is_cut)
         advance()
     groups = {"class": trace.predicted_class, "client": trace.client}
     present = {feature: names for feature, names in groups.items() if len(names)}
-    return Evaluation(predictor.name, lower, upper, trace.num_output_tokens, gain, present, seconds)
+    answers = lower, upper, classes
+    return Evaluation(
+        predictor.name, *answers, trace.num_output_tokens, gain, present, seconds
+    )  # fmt: skip
 
 
 def latencies(
@@ -173,12 +197,10 @@ def latencies(
     Policies by label, ``NAME+X`` with a tail promise. What is told takes the place of all that the
     trace itself tells, so that only the predictor tells requests apart; lengths are learned.
     """
-    nothing = np.empty(0, np.object_)
-    told = replace(
-        trace, lower=found.lower, upper=np.minimum(found.upper, trace.max_tokens),
-        predicted_class=nothing, client=nothing,
-    )  # fmt: skip
+    nothing, zero = np.empty(0, np.object_), np.zeros(len(trace), np.int64)
+    told = replace(trace, lower=zero, upper=zero, predicted_class=nothing, client=nothing)
     told = at_load(told, load, setting.config, setting.seed)
+    setting = replace(setting, predictor=Replay(found, trace))
     base, *others = (
         simulate(told, named(label, setting)).summary for label in ("vllm-fcfs", *policies)
     )
@@ -198,20 +220,20 @@ def _outcomes(trace: Trace) -> Iterator[tuple[Request, int, bool]]:
 
 
 class _Told:
-    """What learning lengths by a predictor's bounds gains over learning all together."""
+    """What learning lengths by classes or bounds that are told gains over learning all together."""
 
     def __init__(self) -> None:
         self._lengths = LearnedLengths()
 
-    def learn(self, request: Request, bound: int, length: int, is_cut: bool) -> float:
+    def learn(self, request: Request, estimate: LengthEstimate, length: int, is_cut: bool) -> float:
         """The gain of one reply, in nats, before it is learned from."""
-        lengths = self._lengths
+        lengths, named = self._lengths, estimate.predicted_class
+        hint = LengthEstimate(estimate.lower, estimate.lower) if named is None else None
         only_told = replace(
-            request, hint=LengthEstimate(bound, bound), predicted_class=None, client=None,
-            prompt_token_ids=(),
+            request, hint=hint, predicted_class=named, client=None, prompt_token_ids=(),
         )  # fmt: skip
         row = lengths.arrived(only_told)
-        group = row[TOLD_LENGTH]
+        group = row[TOLD_LENGTH if named is None else CLASS]
         gain = 0.0
         if not is_cut and length > 0 and lengths.survival[IS_LEARNED, group, 0] > 0:
             of_group = probability(lengths.survival, group, FINISHED, length)

@@ -58,28 +58,30 @@ class CalibratedPredictor(Predictor):
         self.name = f"calibrated:{inner.name}"
         self.is_instant = inner.is_instant
         self.needs_class = inner.needs_class
+        self.needs_text = inner.needs_text
         self.coverage = coverage
-        self._inner = inner
+        self.inner = inner
         self._of_all = Factor(0.0)
         self._factors: OrderedDict[Hashable, Factor] = OrderedDict()
 
     def predict(self, request: Request) -> LengthEstimate:
         """The inner interval, its lower end so that a share `coverage` of such replies reach it."""
-        estimate = self._inner.predict(request)
+        estimate = self.inner.predict(request)
         factor = self._factors.get(_group(request, estimate), self._of_all)
         lower = factor.times(estimate.lower, request.max_tokens)
-        return LengthEstimate(lower, max(lower, estimate.upper)).clamp(request.max_tokens)
+        upper = max(lower, estimate.upper)
+        return LengthEstimate(lower, upper, estimate.predicted_class).clamp(request.max_tokens)
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """Whether the bound held; of a reply that was cut below it, that is not known."""
-        estimate = self._inner.predict(request)
+        estimate = self.inner.predict(request)
         # One that is new starts where all are now.
         own = self._factor_of(_group(request, estimate))
         for factor in (own, self._of_all):
             is_covered = num_output_tokens >= factor.times(estimate.lower, request.max_tokens)
             if is_covered or not is_censored:
                 factor.learn(is_covered, self.coverage)
-        self._inner.learn(request, num_output_tokens, is_censored)
+        self.inner.learn(request, num_output_tokens, is_censored)
 
     def _factor_of(self, group: Hashable) -> Factor:
         if group not in self._factors:
@@ -91,4 +93,5 @@ class CalibratedPredictor(Predictor):
 
 
 def _group(request: Request, estimate: LengthEstimate) -> Hashable:
-    return request.predicted_class, request.client, estimate.lower.bit_length()
+    named = estimate.predicted_class or request.predicted_class
+    return named, request.client, estimate.lower.bit_length()

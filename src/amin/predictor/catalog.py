@@ -1,5 +1,4 @@
-"""Predictors by specification: ``online``, ``constant:N``, ``class:PATH``, ``calibrated:SPEC``,
-``module:factory``."""
+"""Predictors by specification: ``online``, ``text:PATH``, ``calibrated:SPEC``, ... (`ALLOWED`)."""
 
 from __future__ import annotations
 
@@ -19,10 +18,14 @@ from amin.predictor.online import COVERAGE, OnlinePredictor
 PREDICTORS: dict[str, Callable[[str], Predictor]] = {
     "online": lambda argument: _online(argument),
     "constant": lambda argument: ConstantPredictor(_positive_integer(argument or "1")),
-    "class": lambda argument: ClassTablePredictor.from_file(_path(argument)),
+    "class": lambda argument: ClassTablePredictor.from_file(_path("class", "table", argument)),
+    "text": lambda argument: _text(argument),
     "calibrated": lambda argument: CalibratedPredictor(get_predictor(argument)),
 }
-ALLOWED = "online[:COVERAGE]", "constant:N", "class:PATH", "calibrated:SPEC", "module:factory"
+ALLOWED = (
+    "online[:COVERAGE]", "text:PATH", "class:PATH", "constant:N", "calibrated:SPEC",
+    "module:factory",
+)  # fmt: skip
 
 
 def check_predictor_spec(spec: str) -> None:
@@ -68,10 +71,17 @@ def _split(spec: str) -> tuple[str, str]:
     return kind, argument
 
 
-def _path(argument: str) -> Path:
+def _path(kind: str, needed: str, argument: str) -> Path:
     if not argument:
-        raise ConfigError("predictor: class needs a table, allowed: class:PATH")
+        raise ConfigError(f"predictor: {kind} needs a {needed}, allowed: {kind}:PATH")
     return Path(argument)
+
+
+def _text(argument: str) -> Predictor:
+    # Compiles, which others need not wait for.
+    from amin.predictor.text import TextPredictor
+
+    return TextPredictor.from_file(_path("text", "model", argument))
 
 
 def _online(text: str) -> Predictor:

@@ -49,11 +49,11 @@ class ClassTablePredictor(Predictor):
 
     def predict(self, request: Request) -> LengthEstimate:
         """The bounds of the request's class, clamped to its max_tokens."""
-        name = request.predicted_class
-        bounds = self._default if name is None else self._classes.get(name, self._default)
+        name = request.predicted_class if request.predicted_class in self._classes else None
+        bounds = self._default if name is None else self._classes[name]
         limit = max(request.max_tokens, 1)
         upper = limit if bounds.upper is None else bounds.upper
-        return LengthEstimate(bounds.lower, max(upper, bounds.lower)).clamp(limit)
+        return LengthEstimate(bounds.lower, max(upper, bounds.lower), name).clamp(limit)
 
     @classmethod
     def from_file(cls, path: Path) -> ClassTablePredictor:

@@ -141,8 +141,8 @@ def values_of(request: Request) -> tuple[Hashable, ...]:
     hint = request.hint
     return (
         None if hint is None else length_class(told_length(hint, request.max_tokens)),
-        _digest(request.predicted_class),
-        _digest(request.client),
+        digest(request.predicted_class),
+        digest(request.client),
         beginning_of(request.prompt_token_ids),
         length_class(request.num_prompt_tokens),
         request.max_tokens,
@@ -155,7 +155,7 @@ def told_length(hint: LengthEstimate, max_tokens: int) -> int:
 
 
 @lru_cache(MAX_CANDIDATES)
-def _digest(name: str | None) -> str | None:
+def digest(name: str | None) -> str | None:
     """Names are not kept, nor written to disk: only what cannot be turned back into them."""
     return None if name is None else hashlib.blake2b(name.encode(), digest_size=12).hexdigest()
 

@@ -5,7 +5,8 @@ A predictor has two verbs:
 - `predict(request)`  on arrival: an interval for the number of output tokens. Only the lower end
                       matters to A_min; where nothing is known of the upper, say max_tokens. The
                       request carries what the server sees: prompt tokens, sampling, max_tokens,
-                      and the class that a trusted client names.
+                      and the class that a trusted client names. Where the predictor tells kinds of
+                      requests apart, the estimate also names the kind.
 - `learn(request, num_output_tokens, is_censored)`  when the request ends. `is_censored` means that
                       it was cut (aborted, or stopped by max_tokens): the true length is larger.
 
@@ -35,6 +36,8 @@ class Predictor(ABC):
     """True only for a few arithmetic operations or a look-up: called without a thread."""
     needs_class: bool = False
     """True if it says nothing of a request whose client names no class."""
+    needs_text: bool = False
+    """True if it reads the prompt's text: then it is asked in the API's process, where that is."""
 
     @abstractmethod
     def predict(self, request: Request) -> LengthEstimate:

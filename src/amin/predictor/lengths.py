@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.predictor.choice import MARGIN, judge, lower_bound_of, new_gains
-from amin.predictor.features import FEATURES, NUM_GROUPS, Groups, Values
+from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values, digest
 from amin.predictor.survival import (
     CUT,
     FINISHED,
@@ -69,6 +69,15 @@ class LearnedLengths:
             begin_anew(self.survival, group)
         self._last = request, row
         return row
+
+    def reclassed(self, groups: Sequence[int], name: str) -> tuple[int, ...]:
+        """The groups of a request that has arrived, when its class is known later than that."""
+        values = self.values[CLASS]
+        group = values.count(digest(name))
+        if values.taken_over is not None:
+            begin_anew(self.survival, values.taken_over)
+            values.taken_over = None
+        return (*groups[:CLASS], group, *groups[CLASS + 1 :])
 
     @property
     def feature(self) -> str | None:

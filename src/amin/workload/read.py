@@ -7,6 +7,7 @@ from pathlib import Path
 from amin.workload.csv_trace import opened, read_csv_trace
 from amin.workload.json_trace import read_json_trace
 from amin.workload.jsonl_trace import read_jsonl_trace
+from amin.workload.log import is_log, read_log
 from amin.workload.trace import Trace
 
 _LOOKED_AT = 2**14
@@ -14,7 +15,7 @@ _LOOKED_AT = 2**14
 
 
 def read_trace(path: Path) -> Trace:
-    """CSV, JSON lines or a JSON document, plain or gzipped, told apart by how the file begins.
+    """CSV, JSON lines, a log or a JSON document, maybe gzipped, told apart by how the file begins.
 
     Raises `ConfigError` naming file, row, column and value.
     """
@@ -22,4 +23,6 @@ def read_trace(path: Path) -> Trace:
         start = file.read(_LOOKED_AT)
     if start.startswith("[") or '"request_throughput"' in start or start.strip() == "{":
         return read_json_trace(path)
+    if is_log(start):
+        return read_log(path).trace
     return read_jsonl_trace(path) if start.startswith("{") else read_csv_trace(path)

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
-_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids", "client"
+_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids", "client", "prompt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Trace(Sequence[Job]):
     priority           smaller is more urgent
     request_id, predicted_class, client   texts; an empty array where there are none: ids are then
                        the numbers from 0 on
+    prompt             texts, None where one is not known; an empty array where there are none
     prompt_token_ids   sequences of integers, as in `Request`; an empty array where none is known
     """
 
@@ -48,6 +49,7 @@ class Trace(Sequence[Job]):
     predicted_class: Texts
     prompt_token_ids: Texts = field(default_factory=lambda: np.empty(0, np.object_))
     client: Texts = field(default_factory=lambda: np.empty(0, np.object_))
+    prompt: Texts = field(default_factory=lambda: np.empty(0, np.object_))
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -81,6 +83,7 @@ class Trace(Sequence[Job]):
             predicted_class=np.array([r.predicted_class for r in requests], np.object_),
             prompt_token_ids=as_objects([r.prompt_token_ids for r in requests]),
             client=np.array([r.client for r in requests], np.object_),
+            prompt=np.array([r.prompt for r in requests], np.object_),
         )
 
     @classmethod
@@ -130,6 +133,7 @@ class Trace(Sequence[Job]):
             hint=hint,
             prompt_token_ids=self.prompt_token_ids[index] if len(self.prompt_token_ids) else (),
             client=self.client[index] if len(self.client) else None,
+            prompt=self.prompt[index] if len(self.prompt) else None,
         )
         return Job(request, int(self.num_output_tokens[index]))
 

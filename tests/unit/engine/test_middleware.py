@@ -1,11 +1,19 @@
 import asyncio
 import json
+import threading
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from amin.engine.vllm.hints import foretold
 from amin.engine.vllm.middleware import HintMiddleware
+from amin.engine.vllm.reader import TextReader
+from amin.predictor.interface import Predictor
+from amin.predictor.training import Replies, train
+from amin.request import LengthEstimate, Request
 
 Message = MutableMapping[str, Any]
 
@@ -36,8 +44,9 @@ def _post(
     hints: bool = True,
     key: bytes = b"",
     path: str = "/v1/completions",
+    predictor: str = "online",
 ) -> tuple[int, bytes, _Server]:
-    monkeypatch.setenv("AMIN_CONFIG", json.dumps({"client_hints": hints}))
+    monkeypatch.setenv("AMIN_CONFIG", json.dumps({"client_hints": hints, "predictor": predictor}))
     server = _Server()
     sent: list[Message] = []
     incoming = [
@@ -158,3 +167,90 @@ def test_where_vllm_takes_no_extra_arguments_none_are_added(
     body = b'{"prompt": "x"}'
     server = _post(monkeypatch, [body], hints=False, key=b"sk-1", path="/v1/embeddings")[2]
     assert server.bodies == [body]
+
+
+@pytest.fixture
+def text_model(tmp_path: Path) -> str:
+    """``text:PATH`` of a model that puts prompts with "essay" above those without."""
+    prompts = [f"{kind} {i}" for i in range(60) for kind in ("essay", "word")]
+    lengths = np.array([800, 5] * 60)
+    model = train(Replies(prompts, lengths, np.zeros(120, bool), [""] * 120))
+    model.write(tmp_path / "m.npz")
+    return f"text:{tmp_path / 'm.npz'}"
+
+
+@pytest.mark.parametrize("wrap", ["{}", "calibrated:{}"])
+def test_what_the_text_foretells_is_told_to_the_engine(
+    monkeypatch: pytest.MonkeyPatch, text_model: str, wrap: str
+) -> None:
+    """Of prompts and of messages; whatever a client claims to have foretold is overwritten."""
+    told = []
+    for body in (
+        {"prompt": "essay 7", "vllm_xargs": {"amin_predicted": "1:1:"}},
+        {"messages": [{"role": "user", "content": "word 7"}]},
+    ):
+        chunks = [json.dumps(body).encode()]
+        _, _, server = _post(monkeypatch, chunks, hints=False, predictor=wrap.format(text_model))
+        told.append(foretold(json.loads(server.bodies[0])["vllm_xargs"]))
+    essay, word = told
+    assert essay is not None
+    assert word is not None
+    assert word.upper < 100 < essay.lower
+    assert essay.predicted_class != word.predicted_class
+
+
+def test_a_request_without_a_text_is_told_nothing(
+    monkeypatch: pytest.MonkeyPatch, text_model: str
+) -> None:
+    """Not even what a client claims."""
+    body = b'{"prompt": [1, 2, 3], "vllm_xargs": {"amin_predicted": "1:1:", "own": 1}}'
+    _, _, server = _post(monkeypatch, [body], hints=False, predictor=text_model)
+    assert json.loads(server.bodies[0])["vllm_xargs"] == {"own": 1}
+
+
+class _Failing(Predictor):
+    name = "failing"
+    needs_text = True
+
+    def __init__(self, is_instant: bool) -> None:
+        self.is_instant = is_instant
+
+    def predict(self, request: Request) -> LengthEstimate:
+        raise RuntimeError("no model")
+
+
+@pytest.mark.parametrize("is_instant", [True, False])
+def test_a_predictor_that_fails_costs_its_prediction(
+    caplog: pytest.LogCaptureFixture, is_instant: bool
+) -> None:
+    """None is told, one warning says why; instant or not."""
+    reader = TextReader(_Failing(is_instant))
+    for _ in range(3):
+        assert asyncio.run(reader.read({"prompt": "x"})) is None
+    assert len(caplog.records) == 1
+    assert "failing: RuntimeError: no model" in caplog.text
+
+
+def test_a_predictor_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request goes on without its answer."""
+    monkeypatch.setattr("amin.engine.vllm.reader.PATIENCE", 0.05)
+    released = threading.Event()
+
+    class Hanging(_Failing):
+        def predict(self, request: Request) -> LengthEstimate:
+            released.wait(20)
+            return LengthEstimate(1, 2)
+
+    async def asked() -> LengthEstimate | None:
+        found = await TextReader(Hanging(is_instant=False)).read({"prompt": "x"})
+        released.set()
+        return found
+
+    assert asyncio.run(asked()) is None
+
+
+@pytest.mark.parametrize("value", [None, 7, "", "1:2", "x:2:c", "0:2:c", "3:2:c", "-1:5:", "٣:4:c"])
+def test_nonsense_foretells_nothing(value: object) -> None:
+    """Whatever a client sends where no middleware overwrites it."""
+    assert foretold({"amin_predicted": value}) is None
+    assert foretold({"amin_predicted": "3:4:a:b"}) == LengthEstimate(3, 4, "a:b")

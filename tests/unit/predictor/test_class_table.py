@@ -40,17 +40,22 @@ def test_a_class_has_its_row_and_others_the_default(
     name: str | None,
     expected: tuple[int, int],
 ) -> None:
-    """A missing upper end is max_tokens; unknown, empty and no class get the default row."""
+    """A missing upper end is max_tokens; unknown, empty and no class get the default, unnamed."""
     estimate = predictor.predict(request_of(500, predicted_class=name))
-    assert estimate == LengthEstimate(*expected)
+    known = name if name in ("yes-no", "essay") else None
+    assert estimate == LengthEstimate(*expected, known)
 
 
 def test_bounds_are_clamped_to_max_tokens(
     predictor: ClassTablePredictor, request_of: MakeRequest
 ) -> None:
     """Both ends; also where max_tokens lies below the lower end."""
-    assert predictor.predict(request_of(10, predicted_class="yes-no")) == LengthEstimate(2, 10)
-    assert predictor.predict(request_of(10, predicted_class="essay")) == LengthEstimate(10, 10)
+    assert predictor.predict(request_of(10, predicted_class="yes-no")) == LengthEstimate(
+        2, 10, "yes-no"
+    )
+    assert predictor.predict(request_of(10, predicted_class="essay")) == LengthEstimate(
+        10, 10, "essay"
+    )
 
 
 def test_without_a_default_the_bound_is_one(tmp_path: Path, request_of: MakeRequest) -> None:
@@ -66,7 +71,7 @@ def test_a_null_upper_is_a_missing_one(tmp_path: Path, request_of: MakeRequest) 
     path = tmp_path / "table.json"
     path.write_text('{"classes": {"a": {"lower": 3, "upper": null}}}')
     predictor = ClassTablePredictor.from_file(path)
-    assert predictor.predict(request_of(9, predicted_class="a")) == LengthEstimate(3, 9)
+    assert predictor.predict(request_of(9, predicted_class="a")) == LengthEstimate(3, 9, "a")
 
 
 def test_a_class_named_by_the_empty_string_is_not_the_default(request_of: MakeRequest) -> None:

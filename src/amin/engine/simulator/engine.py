@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from amin.engine.rows import (
     UPPER,
 )
 from amin.engine.settings import check_tail_promise
+from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.groups import groups_of
 from amin.engine.simulator.kernel import run_steps
@@ -30,6 +33,7 @@ from amin.engine.simulator.state import (
     ARRIVAL,
     IS_CUT,
     LENGTH,
+    NUM_ANSWERED,
     PAGES,
     POLICY,
     RANK,
@@ -51,7 +55,7 @@ from amin.predictor.interface import Predictor
 from amin.predictor.online import OnlinePredictor
 from amin.record import RunResult
 from amin.workload.interface import Job, check_workload
-from amin.workload.trace import Trace
+from amin.workload.trace import Texts, Trace
 
 PATIENCE = 1000
 """Nobody ends for so many steps per token of the longest request: nobody ever will."""
@@ -82,8 +86,9 @@ class SimulatedEngine:
     ``module:ATTRIBUTE`` or a `Policy`. A clairvoyant one is told the truth; for others a request's
     hint is believed, and `predictor` (a name as for ``amin serve``, or a `Predictor`) is asked
     about those without one; of these, too, the length that remains is learned as replies end
-    (`amin.predictor.lengths`). `tail_promise` sets the guard of `amin.engine.promise` over the
-    policy. `seed` breaks ties between victims.
+    (`amin.predictor.lengths`). One that learns is asked when a request arrives, having learned from
+    all that ended before, and begins each run as it is given. `tail_promise` sets the guard of
+    `amin.engine.promise` over the policy. `seed` breaks ties between victims.
     """
 
     def __init__(
@@ -107,17 +112,13 @@ class SimulatedEngine:
             )
         self.name = self._policy.name if self._rules_of == POLICY else str(policy)
         self._predictor = get_predictor(predictor) if isinstance(predictor, str) else predictor
-        is_online = isinstance(self._predictor, OnlinePredictor)
-        if type(self._predictor).learn is not Predictor.learn and not is_online:
-            raise ConfigError(
-                f"predictor: {self._predictor.name!r} learns as replies end, which the simulator "
-                "does for online alone; allowed: online, or one that does not learn "
-                "(amin predictor evaluate replays a trace with any)"
-            )
-        learns = self._rules_of == POLICY and not self._policy.is_clairvoyant
+        is_asked = self._rules_of == POLICY and not self._policy.is_clairvoyant
         self._coverage = 0.0
-        if learns and isinstance(self._predictor, OnlinePredictor):
+        if is_asked and isinstance(self._predictor, OnlinePredictor):
+            # What it does the kernel itself does.
             self._coverage = self._predictor.coverage
+        learns = type(self._predictor).learn is not Predictor.learn
+        self._asks = is_asked and learns and not self._coverage
         self.rules = compile_rules(self._policy)
         # Compile now, so that a run takes the time of a run.
         limits = self._limits(0)
@@ -143,11 +144,15 @@ class SimulatedEngine:
         limits = self._limits(PATIENCE * (longest + 1))
         first_page, same_as = self._pages(trace, accepted, output)
         now = new_state(len(accepted), len(same_as), limits)
-        if limits.learns:
-            now.groups[:] = groups_of(trace[accepted])
         now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
-        self._fill(now, trace, accepted, output)
-        return Simulation(self, trace, accepted, limits, now)
+        told = self._fill(now, trace, accepted, output)
+        if limits.learns:
+            now.groups[:] = groups_of(told)
+        asking = None
+        if self._asks:
+            asking = Asking(deepcopy(self._predictor), trace[accepted])
+            now.counts[NUM_ANSWERED] = 0
+        return Simulation(self, trace, accepted, limits, now, asking)
 
     def _limits(self, max_steps_without_end: int) -> Limits:
         return self.config.limits(
@@ -163,10 +168,10 @@ class SimulatedEngine:
             prompts = prompts[accepted]
         return number_pages(prompts, lengths, self.config.block_size)
 
-    def _fill(self, now: State, trace: Trace, accepted: Ints, output: Ints) -> None:
-        """The facts of the requests that can run."""
+    def _fill(self, now: State, trace: Trace, accepted: Ints, output: Ints) -> Trace:
+        """The facts of the requests that can run; returns these with the classes predicted."""
         number = np.arange(len(accepted))
-        lower, upper = self._predicted(trace, accepted)
+        lower, upper, classes = self._predicted(trace, accepted)
         max_tokens = trace.max_tokens[accepted]
         for column, values in (
             (NUM_PROMPT, trace.num_prompt_tokens[accepted]),
@@ -185,19 +190,28 @@ class SimulatedEngine:
         now.facts[:, RANK] = self._rank(trace, accepted)
         rng = random.Random(self.seed)
         now.times[:, TIE] = [rng.random() for _ in range(len(accepted))]
+        return replace(trace[accepted], predicted_class=classes)
 
-    def _predicted(self, trace: Trace, accepted: Ints) -> tuple[Ints, Ints]:
+    def _predicted(self, trace: Trace, accepted: Ints) -> tuple[Ints, Ints, Texts]:
+        """Lower and upper ends, and classes."""
+        told = trace[accepted]
+        lower, upper, classes = told.lower.copy(), told.upper.copy(), told.predicted_class
         if self._policy.is_clairvoyant:
-            truth = trace.num_output_tokens[accepted]
-            return truth, truth
-        lower, upper = trace.lower[accepted], trace.upper[accepted]
-        if self._coverage:
-            # A lower end of 0 is foretold in the kernel, on arrival.
-            return lower, np.where(lower == 0, trace.max_tokens[accepted], upper)
-        for i in np.flatnonzero(lower == 0).tolist():
-            estimate = self._predictor.predict(trace[int(accepted[i])].request)
+            return told.num_output_tokens, told.num_output_tokens, classes
+        is_open = lower == 0
+        if self._coverage or self._asks:
+            # Foretold on arrival.
+            return lower, np.where(is_open, told.max_tokens, upper), classes
+        for i in np.flatnonzero(is_open).tolist():
+            estimate = self._predictor.predict(told[i].request)
             lower[i], upper[i] = estimate.lower, estimate.upper
-        return lower, upper
+            if estimate.predicted_class is not None:
+                if not len(classes):
+                    classes = np.full(len(told), None, np.object_)
+                elif classes is told.predicted_class:
+                    classes = classes.copy()
+                classes[i] = estimate.predicted_class
+        return lower, upper, classes
 
     def _priority(self, priority: Ints) -> Ints:
         """As the ledger has it; vLLM's own queue clamps nothing."""

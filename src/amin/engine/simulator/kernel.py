@@ -29,6 +29,7 @@ from amin.engine.simulator.state import (
     LANE_FRONTIER,
     LAST,
     MAX_SAMPLES,
+    NUM_ANSWERED,
     NUM_ARRIVED,
     NUM_COMPUTING,
     NUM_ENDED,
@@ -59,14 +60,16 @@ from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import is_due
 
-ENDED, GOES_ON, LIVELOCK = range(3)
+ENDED, GOES_ON, LIVELOCK, ASKS = range(4)
 
 
 @cached_njit
 def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps: int) -> int:
-    """Go on for `num_steps` steps at most; returns ENDED, GOES_ON or LIVELOCK."""
+    """Go on for `num_steps` steps at most; returns ENDED, GOES_ON, LIVELOCK or ASKS."""
     counts, num_requests = state.counts, len(state.times)
     for _ in range(num_steps):
+        if _asks(state):
+            return ASKS
         _take_arrivals(state, limits, rules)
         _schedule(state, limits, rules)
         _sample(state, limits)
@@ -87,6 +90,15 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
         if counts[STEPS_SINCE_END] > limits.max_steps_without_end:
             return LIVELOCK
     return GOES_ON
+
+
+@inlined_njit
+def _asks(state: State) -> bool:
+    """Whether the next request is here, and a predictor that learns has yet to be asked of it."""
+    slot, asks = state.counts[NUM_ARRIVED], False
+    if slot == state.counts[NUM_ANSWERED] and slot < len(state.times):
+        asks = state.times[slot, ARRIVAL] <= state.clock[SECONDS]
+    return asks
 
 
 @inlined_njit

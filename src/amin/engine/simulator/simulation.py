@@ -10,7 +10,8 @@ import numpy as np
 
 from amin.engine.projection import Ints
 from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
-from amin.engine.simulator.kernel import ENDED, LIVELOCK, run_steps
+from amin.engine.simulator.asking import Asking
+from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.state import (
     FINISH,
     FIRST_SCHEDULED,
@@ -44,13 +45,17 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Simulation:
-    """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order."""
+    """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order.
+
+    `asking` has the predictor's answers while it goes on, where it learns from the run itself.
+    """
 
     engine: SimulatedEngine
     trace: Trace
     accepted: Ints
     limits: Limits
     state: State
+    asking: Asking | None = None
 
     def advance(self, num_steps: int) -> bool:
         """Go on for `num_steps` steps at most; returns whether all is done by then.
@@ -59,6 +64,9 @@ class Simulation:
         """
         rules, cost = self.engine.rules, self.engine.config.cost
         status = run_steps(self.state, self.limits, rules, cost, num_steps)
+        while status == ASKS and self.asking is not None:
+            self.asking.answer(self.state)
+            status = run_steps(self.state, self.limits, rules, cost, num_steps)
         if status == LIVELOCK:
             raise PolicyError(
                 f"policy {self.engine.name!r} with eviction {self.engine.config.eviction!r}: "

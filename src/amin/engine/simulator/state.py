@@ -30,7 +30,9 @@ RECOMPUTE, RESTART, SWAP = range(3)
 
 # What `State.counts` counts.
 (
+    # Requests that have arrived; and those that a predictor has answered for, who may.
     NUM_ARRIVED,
+    NUM_ANSWERED,
     NUM_WAITING,
     NUM_RUNNING,
     NUM_ENDED,
@@ -67,7 +69,7 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(28)
+) = range(29)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
@@ -182,6 +184,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     noted, queues = new_guard(num_requests if limits.has_promise else 0)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
+    counts[NUM_ANSWERED] = num_requests
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
     counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
     counts[REFUSED] = -1

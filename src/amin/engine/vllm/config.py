@@ -26,7 +26,7 @@ class AminConfig:
     """Settings of `AminScheduler`.
 
     policy             a name from ``amin policies`` or module:ATTRIBUTE
-    predictor          online[:COVERAGE], constant:N, class:PATH, calibrated:SPEC or module:factory
+    predictor          as `amin.predictor.catalog.ALLOWED` says
     client_hints       believe amin_lower, amin_upper, amin_class, amin_client in a request's
                        vllm_xargs
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is

@@ -34,6 +34,11 @@ class Hints:
     client: str | None = None
 
 
+PREDICTED = "amin_predicted"
+"""Beside the hints: what was predicted from the text, written by `HintMiddleware` over whatever the
+client sent. Believed only where the predictor is one that reads texts."""
+
+
 def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
     """Check the hints; raises `HintError` naming the field, the value and what is allowed.
 
@@ -56,6 +61,23 @@ def api_key(extra_args: Mapping[str, Any] | None) -> str | None:
     """The hash that stands for the request's API key, if there is one."""
     value = extra_args.get(API_KEY) if extra_args else None
     return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else None
+
+
+def with_prediction(estimate: LengthEstimate) -> str:
+    """An estimate as the value of `PREDICTED`, which `foretold` reads."""
+    return f"{estimate.lower}:{estimate.upper}:{estimate.predicted_class or ''}"
+
+
+def foretold(extra_args: Mapping[str, Any] | None) -> LengthEstimate | None:
+    """What was predicted from the request's text; None where nothing was, or nothing sensible."""
+    value = extra_args.get(PREDICTED) if extra_args else None
+    parts = value.split(":", 2) if isinstance(value, str) else []
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+        return None
+    lower, upper = int(parts[0][:10]), int(parts[1][:10])
+    if not 1 <= lower <= upper:
+        return None
+    return LengthEstimate(lower, upper, parts[2][:MAX_NAME_LENGTH] or None)
 
 
 def _token_count(field: str, value: Any) -> int | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import Hints, api_key, parse_hints
+from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints
 from amin.predictor.catalog import get_predictor
+from amin.predictor.foretold import engine_side
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import OnlinePredictor
@@ -36,7 +38,7 @@ class Intake:
     """
 
     def __init__(self, config: AminConfig) -> None:
-        predictor = get_predictor(config.predictor)
+        predictor = engine_side(get_predictor(config.predictor))
         if predictor.needs_class and not config.client_hints:
             seam.logger.warning(
                 "predictor %s needs the class that a client names, and client hints are off: "
@@ -45,6 +47,7 @@ class Intake:
             )
         online = predictor if isinstance(predictor, OnlinePredictor) else None
         self._is_online = online is not None
+        self._needs_text = predictor.needs_text
         self.lengths = online.lengths if online else LearnedLengths()
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
@@ -66,17 +69,25 @@ class Intake:
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
             client=hints.client or seam.adapter(request) or _key(request) or request.cache_salt,
+            foretold=self._foretold(request),
         )
-        groups = self.lengths.arrived(facts)
-        known = Known(facts, hints.estimate or self.predictor.predict(facts), groups)
+        estimate = hints.estimate
+        if estimate is None and not self._is_online:
+            estimate = self.predictor.predict(facts)
+        groups = self.lengths.arrived(_classed(facts, estimate))
+        known = Known(facts, estimate or self.predictor.predict(facts), groups)
         self._known[request.request_id] = known
         return known
 
-    def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
-        """(request id, interval) of the predictions that have come since the last call."""
+    def answers(self) -> Iterator[tuple[str, Known]]:
+        """(request id, what is known now), for predictions that have come since the last call."""
         for request_id, estimate in self.predictor.answers():
-            self._known[request_id] = self._known[request_id]._replace(estimate=estimate)
-            yield request_id, estimate
+            known = self._known[request_id]._replace(estimate=estimate)
+            if estimate.predicted_class is not None:
+                groups = self.lengths.reclassed(known.groups, estimate.predicted_class)
+                known = known._replace(groups=groups)
+            self._known[request_id] = known
+            yield request_id, known
 
     def ended(self, request: seam.Request) -> None:
         """Let the predictor learn from a request that finished or was aborted."""
@@ -91,6 +102,10 @@ class Intake:
         """What was estimated for a request that has not ended, for those who keep records."""
         known = self._known.get(request_id)
         return known.estimate if known else None
+
+    def _foretold(self, request: seam.Request) -> LengthEstimate | None:
+        params = request.sampling_params
+        return foretold(params.extra_args) if self._needs_text and params is not None else None
 
     def _hints(self, request: seam.Request) -> Hints:
         params = request.sampling_params
@@ -110,6 +125,14 @@ class Intake:
                     self.num_bad_hints,
                 )
             return Hints()
+
+
+def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
+    """The request in the class that is predicted, if one is."""
+    named = estimate.predicted_class if estimate else None
+    if named is None or named == facts.predicted_class:
+        return facts
+    return replace(facts, predicted_class=named)
 
 
 def _key(request: seam.Request) -> str | None:

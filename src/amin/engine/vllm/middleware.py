@@ -1,9 +1,10 @@
-"""What the engine itself cannot see or refuse: whose API key a request has, and malformed hints.
+"""What the engine itself cannot see or refuse: API keys, texts, and malformed hints.
 
 ``amin serve`` installs it; on a plain server: ``--middleware amin.engine.vllm.HintMiddleware``.
 A request with a key is told to the engine by a hash of it (`API_KEY` in `amin.engine.vllm.hints`),
-so that the lengths of one client's replies can be learned together. Where client hints are on,
-malformed ones are refused with HTTP 400. All else passes byte for byte.
+so that the lengths of one client's replies can be learned together. A predictor that reads texts is
+asked here, and the engine is told its answer (`PREDICTED`). Where client hints are on, malformed
+ones are refused with HTTP 400. All else passes byte for byte.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import API_KEY, MAX_TOKENS, parse_hints
+from amin.engine.vllm.hints import API_KEY, MAX_TOKENS, PREDICTED, parse_hints, with_prediction
+from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
+from amin.predictor.catalog import get_predictor
+from amin.predictor.foretold import api_side
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,13 +36,18 @@ class HintMiddleware:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._client_hints = AminConfig.from_vllm(None).client_hints
+        config = AminConfig.from_vllm(None)
+        self._client_hints = config.client_hints
+        predictor = api_side(get_predictor(config.predictor))
+        self._reader = TextReader(predictor) if predictor.needs_text else None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        key = _hashed_key(scope) if is_post and scope["path"].endswith(KEYED_PATHS) else None
-        if not is_post or not (key or self._client_hints):
+        takes_words = is_post and scope["path"].endswith(KEYED_PATHS)
+        key = _hashed_key(scope) if takes_words else None
+        reader = self._reader if takes_words else None
+        if not is_post or not (key or reader or self._client_hints):
             await self._app(scope, receive, send)
             return
         messages = await _read_body(receive)
@@ -52,6 +61,12 @@ class HintMiddleware:
                 return
             if key:
                 request["vllm_xargs"][API_KEY] = key
+            if reader:
+                request["vllm_xargs"].pop(PREDICTED, None)
+                estimate = await reader.read(request)
+                if estimate is not None:
+                    request["vllm_xargs"][PREDICTED] = with_prediction(estimate)
+            if key or reader:
                 scope, messages = _rewritten(scope, request)
         await self._app(scope, _replay(messages, receive), send)
 

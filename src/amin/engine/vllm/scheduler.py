@@ -10,6 +10,7 @@ A subclass of vLLM's own scheduler that answers three questions and leaves the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,11 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step of vLLM's scheduler, with the victims of this step in place."""
-        for request_id, estimate in self.amin_intake.answers():
-            self._ledger.predict(request_id, estimate)
-            self.waiting.reorder(self.requests[request_id])
+        for request_id, known in self.amin_intake.answers():
+            request = self.requests[request_id]
+            self._ledger.predict(request_id, known.estimate)
+            self._regroup(request, known.groups)
+            self.waiting.reorder(request)
         self._memory.begin_step()
         victims = self._memory.victims()
         if victims:
@@ -165,6 +168,13 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._lengths.hold(groups, request.amin_held, -1.0)
             self._lengths.hold(groups, num_output_tokens, 1.0)
             request.amin_held = num_output_tokens
+
+    def _regroup(self, request: seam.Request, groups: Sequence[int]) -> None:
+        """What foretells its length has changed: what is held of it is held with others."""
+        held = request.amin_held
+        self._hold(request, 0)
+        self._ledger.groups[request.amin_slot] = groups
+        self._hold(request, held)
 
     def _overdue(self) -> seam.Request | None:
         return self._guard.overdue() if self._guard else None
