@@ -12,6 +12,7 @@ NAMES = (
     "forecast_floor",
     "schedule_cost",
     "online_cost",
+    "text_lengths",
     "simulator_speed",
     "decision_cost",
     "sweep_scaling",

@@ -19,6 +19,16 @@ def prompt_text(body: Mapping[str, Any]) -> str | None:
     return None
 
 
+LONGEST = 8192
+"""Characters of a prompt that are logged: what no predictor reads need not be kept."""
+
+
+def shortened(prompt: str) -> str:
+    """Its beginning and its end, where it is longer than `LONGEST`."""
+    half = LONGEST // 2
+    return prompt if len(prompt) <= LONGEST else prompt[:half] + prompt[-half:]
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]

@@ -10,6 +10,7 @@ from amin import __version__
 from amin.cli.advise import advise
 from amin.cli.compare import compare
 from amin.cli.demo import demo
+from amin.cli.log import log
 from amin.cli.map import map_
 from amin.cli.policies import policies
 from amin.cli.predictor import predictor
@@ -25,7 +26,9 @@ def cli() -> None:
     """Schedule LLM requests by the lower bound of their predicted length."""
 
 
-for command in (serve, simulate, advise, compare, map_, reproduce, predictor, policies, demo):
+for command in (
+    serve, simulate, advise, compare, map_, reproduce, predictor, log, policies, demo
+):  # fmt: skip
     cli.add_command(command)
 
 

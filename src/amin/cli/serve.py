@@ -68,6 +68,15 @@ With --client-hints a request may say what is known of its length:
     default="",
     help="keep what is learned of lengths here across restarts [default: nowhere]",
 )
+@click.option(
+    "--log",
+    "log_file",
+    type=click.Path(dir_okay=False),
+    default="",
+    help="append each request that ended to this file, to train and to replay: see amin log "
+    "[default: nowhere]",
+)
+@click.option("--log-prompts", is_flag=True, help="write the prompts' texts there, too")
 @click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
 @click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
 @click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
@@ -79,6 +88,8 @@ def serve(
     forecast_floor: int,
     tail_promise: str,
     lengths_file: str,
+    log_file: str,
+    log_prompts: bool,
     amin_seed: int,
     dry_run: bool,
     vllm_options: tuple[str, ...],
@@ -98,6 +109,8 @@ def serve(
         forecast_floor=forecast_floor,
         tail_promise=parse_tail_promise(tail_promise),
         lengths_file=lengths_file,
+        log_file=log_file,
+        log_prompts=log_prompts,
         seed=amin_seed,
     )
     command, environment = server_command(model, config, vllm_options)

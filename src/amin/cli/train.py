@@ -20,7 +20,7 @@ A line of the log is a request that ended:
   {"prompt": "Why is the sky blue?", "num_output_tokens": 212}
 Messages in place of a prompt are read as the API has them. Several replies to one prompt are
 several labels; where lines name a "model", each model's habit is taken out first; "is_cut": true
-says that a reply would have gone on.
+says that a reply would have gone on. amin serve MODEL --log FILE --log-prompts writes such a log.
 \b
 Needs scikit-learn: pip install 'amin[train]'. What serves needs numpy alone.
 """

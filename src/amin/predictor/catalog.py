@@ -20,10 +20,11 @@ PREDICTORS: dict[str, Callable[[str], Predictor]] = {
     "constant": lambda argument: ConstantPredictor(_positive_integer(argument or "1")),
     "class": lambda argument: ClassTablePredictor.from_file(_path("class", "table", argument)),
     "text": lambda argument: _text(argument),
+    "similar": lambda argument: _similar(argument),
     "calibrated": lambda argument: CalibratedPredictor(get_predictor(argument)),
 }
 ALLOWED = (
-    "online[:COVERAGE]", "text:PATH", "class:PATH", "constant:N", "calibrated:SPEC",
+    "online[:COVERAGE]", "text:PATH", "similar", "class:PATH", "constant:N", "calibrated:SPEC",
     "module:factory",
 )  # fmt: skip
 
@@ -82,6 +83,14 @@ def _text(argument: str) -> Predictor:
     from amin.predictor.text import TextPredictor
 
     return TextPredictor.from_file(_path("text", "model", argument))
+
+
+def _similar(argument: str) -> Predictor:
+    if argument:
+        raise ConfigError(f"predictor: similar:{argument:.20}, allowed: similar")
+    from amin.predictor.similar import SimilarPredictor
+
+    return SimilarPredictor()
 
 
 def _online(text: str) -> Predictor:

@@ -59,7 +59,34 @@ def ngrams(text: Bytes) -> tuple[Ints, Floats]:
     and yet all together tell how long the prompt is.
     """
     lowered, words = _read(text)
-    most = words.size * 2 + NUM_FIRST + NUM_LAST + (LONGEST_RUN - SHORTEST_RUN + 1) * text.size
+    num_runs = (LONGEST_RUN - SHORTEST_RUN + 1) * text.size
+    buckets, values, end = _of_words(words, num_runs)
+    for length in range(SHORTEST_RUN, LONGEST_RUN + 1):
+        start = end
+        for i in range(text.size - length + 1):
+            run = _OFFSET
+            for j in range(i, i + length):
+                run = (run ^ np.uint64(lowered[j])) * _PRIME
+            buckets[end] = _bucket(run + _RUN)
+            end += 1
+        _weigh(values, start, end)
+    return buckets[:end], values[:end]
+
+
+@cached_njit
+def token_ngrams(tokens: Ints) -> tuple[Ints, Floats]:
+    """The same of a prompt whose tokens are known and not its text: these are its words."""
+    words = np.empty(tokens.size, np.uint64)
+    for i in range(tokens.size):
+        words[i] = (_OFFSET ^ np.uint64(tokens[i])) * _PRIME
+    buckets, values, end = _of_words(words, 0)
+    return buckets[:end], values[:end]
+
+
+@called_njit
+def _of_words(words: Words, more: int) -> tuple[Ints, Floats, int]:
+    """(buckets, values, how many there are) of words and pairs, with room for more."""
+    most = words.size * 2 + NUM_FIRST + NUM_LAST + more
     buckets, values = np.empty(most, np.int64), np.empty(most)
     first, last = words[:NUM_FIRST], words[max(words.size - NUM_LAST, 0) :]
     end = 0
@@ -73,16 +100,7 @@ def ngrams(text: Bytes) -> tuple[Ints, Floats]:
         buckets[end] = _bucket((words[i] * _PRIME) ^ (words[i + 1] + _PAIR))
         end += 1
     _weigh(values, start, end)
-    for length in range(SHORTEST_RUN, LONGEST_RUN + 1):
-        start = end
-        for i in range(text.size - length + 1):
-            run = _OFFSET
-            for j in range(i, i + length):
-                run = (run ^ np.uint64(lowered[j])) * _PRIME
-            buckets[end] = _bucket(run + _RUN)
-            end += 1
-        _weigh(values, start, end)
-    return buckets[:end], values[:end]
+    return buckets, values, end
 
 
 @called_njit

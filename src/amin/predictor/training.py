@@ -1,11 +1,11 @@
 """A `TextModel` from a log of prompts and the lengths of their replies.
 
-Ridge regression (scikit-learn) of the logarithm of the length on hashed n-grams; several replies to
-one prompt are several labels, and where the log names models, each model's habit is taken out
-first. A reply that was cut counts as those that ended beyond it. The classes are tenths of the
-prompts by the scores that they have when the model has not seen them (cross-validation), and their
-lengths those of just these replies: what the model promises is what it did on prompts that were new
-to it.
+Ridge regression (scikit-learn) of the logarithm of the length on hashed n-grams, the rarer the
+weightier; several replies to one prompt are several labels, and where the log names models, each
+model's habit is taken out first. A reply that was cut counts as those that ended beyond it. The
+classes are tenths of the prompts by the scores that they have when the model has not seen them
+(cross-validation), and their lengths those of just these replies: what the model promises is what
+it did on prompts that were new to it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from amin.errors import ConfigError
 from amin.predictor.ngrams import NUM_BUCKETS, Floats, Ints, as_bytes, ngrams
 from amin.predictor.text import LEVELS, TextModel
 
-ALPHA = 10.0
-"""Of the ridge; from 3 to 30 the rank correlation on arena-hard is the same to .02."""
+ALPHA = 300.0
+"""Of the ridge; from 100 to 1,000 the rank correlation on arena-hard is the same to .01."""
+
+MAX_PROMPTS = 20_000
+"""Of a longer log the last ones: each takes some 30 KB while it is learned from."""
 
 NUM_FOLDS = 5
 MAX_CLASSES = 10
@@ -49,20 +52,15 @@ def train(replies: Replies, advance: Callable[[], None] = lambda: None) -> TextM
     """
     if find_spec("sklearn") is None:
         raise ConfigError("train: scikit-learn is not installed; pip install 'amin[train]'")
+    replies = _latest(replies)
     texts, of_prompt = np.unique(np.array(replies.prompts, np.object_), return_inverse=True)
     if len(texts) < 2 * NUM_FOLDS:
         raise ConfigError(f"log: {len(texts)} different prompts, allowed: {2 * NUM_FOLDS} or more")
-    labels = _labels(replies, of_prompt)
+    labels = labels_of(replies, of_prompt)
     target = np.bincount(of_prompt, labels) / np.bincount(of_prompt)
     weight = np.sqrt(np.bincount(of_prompt))
-    matrix = _matrix(texts.tolist())
-    unseen = np.zeros(len(texts))
-    folds = np.random.default_rng(0).permutation(len(texts)) % NUM_FOLDS
-    for fold in range(NUM_FOLDS):
-        mine, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        weights, intercept = _fit(matrix[others], target[others], weight[others])
-        unseen[mine] = matrix[mine] @ weights + intercept
-        advance()
+    matrix, rareness = _matrix(texts.tolist())
+    unseen = _unseen(matrix, target, weight, advance)
     weights, intercept = _fit(matrix, target, weight)
     advance()
     num_classes = int(np.clip(len(texts) // PROMPTS_PER_CLASS, 1, MAX_CLASSES))
@@ -70,22 +68,55 @@ def train(replies: Replies, advance: Callable[[], None] = lambda: None) -> TextM
     number = np.searchsorted(edges, unseen)[of_prompt]
     lengths = np.exp(labels)
     by_class = [np.quantile(lengths[number == i], LEVELS) for i in range(num_classes)]
+    return TextModel(
+        weights=(weights * rareness).astype(np.float32),
+        edges=np.asarray(edges - intercept, np.float64),
+        quantiles=np.array(by_class, np.float64),
+        about=_about(texts.tolist(), len(labels), unseen, target),
+    )
+
+
+def _latest(replies: Replies) -> Replies:
+    """The replies to the last `MAX_PROMPTS` prompts."""
+    seen: set[str] = set()
+    for start in range(len(replies.prompts) - 1, -1, -1):
+        seen.add(replies.prompts[start])
+        if len(seen) > MAX_PROMPTS:
+            kept = slice(start + 1, None)
+            return Replies(
+                replies.prompts[kept], replies.num_output_tokens[kept], replies.is_cut[kept],
+                replies.models[kept],
+            )  # fmt: skip
+    return replies
+
+
+def _unseen(matrix: Any, target: Floats, weight: Floats, advance: Callable[[], None]) -> Floats:
+    """The score of each prompt by a model that has not seen it."""
+    unseen = np.zeros(len(target))
+    folds = np.random.default_rng(0).permutation(len(target)) % NUM_FOLDS
+    for fold in range(NUM_FOLDS):
+        mine, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        weights, intercept = _fit(matrix[others], target[others], weight[others])
+        unseen[mine] = matrix[mine] @ weights + intercept
+        advance()
+    return unseen
+
+
+def _about(
+    texts: Sequence[str], num_replies: int, unseen: Floats, target: Floats
+) -> dict[str, Any]:
     from scipy.stats import spearmanr
 
-    about = {
+    sizes = [len(text) for text in texts]
+    return {
         "num_prompts": len(texts),
-        "num_replies": len(labels),
+        "num_replies": num_replies,
         "rank_correlation": float(spearmanr(unseen, target).statistic),
-        "rank_correlation_of_prompt_length": float(
-            spearmanr([len(text) for text in texts], target).statistic
-        ),
+        "rank_correlation_of_prompt_length": float(spearmanr(sizes, target).statistic),
     }
-    quantiles = np.array(by_class, np.float64)
-    of_scores = np.asarray(edges - intercept, np.float64)
-    return TextModel(weights.astype(np.float32), of_scores, quantiles, about)
 
 
-def _labels(replies: Replies, of_prompt: Ints) -> Floats:
+def labels_of(replies: Replies, of_prompt: Ints) -> Floats:
     """Logarithms of lengths, as if all were by one model of average habit."""
     labels = np.log(np.maximum(replies.num_output_tokens, 1))
     _, by = np.unique(np.array(replies.models, np.str_), return_inverse=True)
@@ -111,13 +142,19 @@ def _cut_as_those_beyond(labels: Floats, is_cut: Flags) -> Floats:
     return np.asarray(np.where(is_cut & (num_beyond > 0), beyond, labels))
 
 
-def _matrix(texts: Sequence[str]) -> Any:
+def _matrix(texts: Sequence[str]) -> tuple[Any, Floats]:
+    """A row for each prompt, its n-grams the weightier the rarer they are; and this rareness."""
     from scipy.sparse import csr_matrix
 
     parts = [ngrams(as_bytes(text)) for text in texts]
     ends = np.cumsum([0, *(len(buckets) for buckets, _ in parts)])
     buckets, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return csr_matrix((values, buckets, ends), shape=(len(texts), NUM_BUCKETS))
+    matrix = csr_matrix((values, buckets, ends), shape=(len(texts), NUM_BUCKETS))
+    matrix.sum_duplicates()
+    num_with = np.bincount(matrix.indices, minlength=NUM_BUCKETS)
+    rareness = np.log((len(texts) + 1) / (num_with + 1))
+    matrix.data *= rareness[matrix.indices]
+    return matrix, rareness
 
 
 def _fit(matrix: Any, target: Floats, weight: Floats) -> tuple[Floats, float]:

@@ -44,9 +44,9 @@ def _post(
     hints: bool = True,
     key: bytes = b"",
     path: str = "/v1/completions",
-    predictor: str = "online",
+    **settings: object,
 ) -> tuple[int, bytes, _Server]:
-    monkeypatch.setenv("AMIN_CONFIG", json.dumps({"client_hints": hints, "predictor": predictor}))
+    monkeypatch.setenv("AMIN_CONFIG", json.dumps({"client_hints": hints, **settings}))
     server = _Server()
     sent: list[Message] = []
     incoming = [
@@ -254,3 +254,23 @@ def test_nonsense_foretells_nothing(value: object) -> None:
     """Whatever a client sends where no middleware overwrites it."""
     assert foretold({"amin_predicted": value}) is None
     assert foretold({"amin_predicted": "3:4:a:b"}) == LengthEstimate(3, 4, "a:b")
+
+
+def test_a_text_that_is_to_be_logged_is_told_to_the_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Only then, at most so much of it as predictors read, and not what a client claims."""
+    long = "a" * 5000 + "b" * 9000
+    claims = {"amin_prompt": "other"}
+    log = str(tmp_path / "l")
+    for body, expected in (
+        ({"prompt": "Hi", "vllm_xargs": claims}, {"amin_prompt": "Hi"}),
+        ({"prompt": [1, 2], "vllm_xargs": claims}, {}),
+        ({"prompt": long}, {"amin_prompt": "a" * 4096 + "b" * 4096}),
+    ):
+        chunks = [json.dumps(body).encode()]
+        _, _, server = _post(monkeypatch, chunks, hints=False, log_file=log, log_prompts=True)
+        assert json.loads(server.bodies[0])["vllm_xargs"] == expected
+    chunks = [json.dumps({"prompt": "Hi"}).encode()]
+    _, _, server = _post(monkeypatch, chunks, hints=False)
+    assert server.bodies == chunks

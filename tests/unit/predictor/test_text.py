@@ -166,3 +166,13 @@ def test_too_few_prompts_are_refused() -> None:
     """Nine cannot say how a tenth would do."""
     with pytest.raises(ConfigError, match="2 different prompts, allowed: 10 or more"):
         train(Replies(["a", "b"] * 9, np.ones(18, int), np.zeros(18, bool), [""] * 18))
+
+
+def test_of_a_long_log_the_end_is_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many prompts, all their replies since: memory is bounded."""
+    monkeypatch.setattr("amin.predictor.training.MAX_PROMPTS", 100)
+    replies = _replies(("terse", "verbose"))
+    model = train(replies)
+    first = sorted({replies.prompts.index(p) for p in set(replies.prompts)})[-100]
+    assert model.about["num_prompts"] == 100
+    assert model.about["num_replies"] == len(replies.prompts) - first

@@ -35,6 +35,9 @@ class AminConfig:
     tail_promise       nobody takes longer than so many times what the worst-off request
                        present would have taken under FCFS (`amin.engine.promise`); None is off
     lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
+    log_file           where each request is written down as it ends (`amin.workload.log`), for
+                       training and for replays; empty: nowhere
+    log_prompts        write the prompts' texts, too
     seed               breaks ties in the preemption order
     """
 
@@ -44,6 +47,8 @@ class AminConfig:
     forecast_floor: int = FORECAST_FLOOR
     tail_promise: float | None = TAIL_PROMISE
     lengths_file: str = ""
+    log_file: str = ""
+    log_prompts: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,14 +58,19 @@ class AminConfig:
                 f"requests into slices; allowed: {', '.join(SERVABLE)}"
             )
         check_predictor_spec(self.predictor)
-        if not isinstance(self.client_hints, bool):
-            raise ConfigError(f"client_hints: got {self.client_hints!r}, allowed: true or false")
+        for name in ("client_hints", "log_prompts"):
+            if not isinstance(getattr(self, name), bool):
+                value = getattr(self, name)
+                raise ConfigError(f"{name}: got {value!r}, allowed: true or false")
         floor = self.forecast_floor
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
         check_tail_promise(self.tail_promise)
-        if not isinstance(self.lengths_file, str):
-            raise ConfigError(f"lengths_file: got {self.lengths_file!r}, allowed: a path")
+        for name in ("lengths_file", "log_file"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}, allowed: a path")
+        if self.log_prompts and not self.log_file:
+            raise ConfigError("log_prompts: got true without a log_file, allowed: with one")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ConfigError(f"seed: got {self.seed!r}, allowed: an integer")
 

@@ -39,6 +39,10 @@ PREDICTED = "amin_predicted"
 client sent. Believed only where the predictor is one that reads texts."""
 
 
+PROMPT = "amin_prompt"
+"""Beside the hints: the prompt's text, written by `HintMiddleware` where it is to be logged."""
+
+
 def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
     """Check the hints; raises `HintError` naming the field, the value and what is allowed.
 
@@ -78,6 +82,12 @@ def foretold(extra_args: Mapping[str, Any] | None) -> LengthEstimate | None:
     if not 1 <= lower <= upper:
         return None
     return LengthEstimate(lower, upper, parts[2][:MAX_NAME_LENGTH] or None)
+
+
+def prompt_of(extra_args: Mapping[str, Any] | None) -> str | None:
+    """The prompt's text, where it came along."""
+    value = extra_args.get(PROMPT) if extra_args else None
+    return value if isinstance(value, str) else None
 
 
 def _token_count(field: str, value: Any) -> int | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints
+from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints, prompt_of
+from amin.engine.vllm.log import RequestLog
 from amin.predictor.catalog import get_predictor
 from amin.predictor.foretold import engine_side
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
@@ -47,6 +49,8 @@ class Intake:
             )
         online = predictor if isinstance(predictor, OnlinePredictor) else None
         self._is_online = online is not None
+        self._log = RequestLog(Path(config.log_file)) if config.log_file else None
+        self._log_prompts = config.log_prompts
         self._needs_text = predictor.needs_text
         self.lengths = online.lengths if online else LearnedLengths()
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
@@ -69,6 +73,7 @@ class Intake:
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
             client=hints.client or seam.adapter(request) or _key(request) or request.cache_salt,
+            prompt=self._prompt(request),
             foretold=self._foretold(request),
         )
         estimate = hints.estimate
@@ -97,11 +102,22 @@ class Intake:
             self.lengths.learn(known.groups, *outcome)
             if not self._is_online:
                 self.predictor.learn(known.facts, *outcome)
+            if self._log:
+                self._log.ended(known.facts, known.estimate, *outcome)
+
+    def close(self) -> None:
+        """Write down what waits to be."""
+        if self._log:
+            self._log.close()
 
     def known_estimate(self, request_id: str) -> LengthEstimate | None:
         """What was estimated for a request that has not ended, for those who keep records."""
         known = self._known.get(request_id)
         return known.estimate if known else None
+
+    def _prompt(self, request: seam.Request) -> str | None:
+        params = request.sampling_params
+        return prompt_of(params.extra_args) if self._log_prompts and params is not None else None
 
     def _foretold(self, request: seam.Request) -> LengthEstimate | None:
         params = request.sampling_params

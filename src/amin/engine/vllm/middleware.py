@@ -3,7 +3,8 @@
 ``amin serve`` installs it; on a plain server: ``--middleware amin.engine.vllm.HintMiddleware``.
 A request with a key is told to the engine by a hash of it (`API_KEY` in `amin.engine.vllm.hints`),
 so that the lengths of one client's replies can be learned together. A predictor that reads texts is
-asked here, and the engine is told its answer (`PREDICTED`). Where client hints are on, malformed
+asked here, and the engine is told its answer (`PREDICTED`), and the text itself where that is to be
+logged (`PROMPT`). Where client hints are on, malformed
 ones are refused with HTTP 400. All else passes byte for byte.
 """
 
@@ -15,11 +16,19 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import API_KEY, MAX_TOKENS, PREDICTED, parse_hints, with_prediction
+from amin.engine.vllm.hints import (
+    API_KEY,
+    MAX_TOKENS,
+    PREDICTED,
+    PROMPT,
+    parse_hints,
+    with_prediction,
+)
 from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
 from amin.predictor.catalog import get_predictor
 from amin.predictor.foretold import api_side
+from amin.prompt_text import prompt_text, shortened
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,6 +49,7 @@ class HintMiddleware:
         self._client_hints = config.client_hints
         predictor = api_side(get_predictor(config.predictor))
         self._reader = TextReader(predictor) if predictor.needs_text else None
+        self._log_prompts = config.log_prompts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
@@ -47,7 +57,8 @@ class HintMiddleware:
         takes_words = is_post and scope["path"].endswith(KEYED_PATHS)
         key = _hashed_key(scope) if takes_words else None
         reader = self._reader if takes_words else None
-        if not is_post or not (key or reader or self._client_hints):
+        logs = self._log_prompts and takes_words
+        if not is_post or not (key or reader or logs or self._client_hints):
             await self._app(scope, receive, send)
             return
         messages = await _read_body(receive)
@@ -66,7 +77,12 @@ class HintMiddleware:
                 estimate = await reader.read(request)
                 if estimate is not None:
                     request["vllm_xargs"][PREDICTED] = with_prediction(estimate)
-            if key or reader:
+            if logs:
+                request["vllm_xargs"].pop(PROMPT, None)
+                prompt = prompt_text(request)
+                if prompt is not None:
+                    request["vllm_xargs"][PROMPT] = shortened(prompt)
+            if key or reader or logs:
                 scope, messages = _rewritten(scope, request)
         await self._app(scope, _replay(messages, receive), send)
 

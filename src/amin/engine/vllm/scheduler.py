@@ -120,7 +120,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         return outputs
 
     def shutdown(self) -> None:
-        """vLLM's own; and keep what was learned."""
+        """vLLM's own; and keep what was learned and logged."""
+        self.amin_intake.close()
         if self._keeper:
             self._keeper.close()
         super().shutdown()

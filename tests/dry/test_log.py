@@ -1,0 +1,120 @@
+"""What a server writes down of its requests can be read, replayed and trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from amin.cli.log import log as log_command
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.errors import ConfigError
+from amin.request import Request
+from amin.workload.interface import Job
+from amin.workload.log import read_log
+from amin.workload.read import read_trace
+
+pytestmark = pytest.mark.dry
+
+
+def _jobs(shared: tuple[int, ...] = (7,) * 64) -> list[Job]:
+    """Prompts that begin alike, of two clients; the last would go on beyond its cap."""
+    return [
+        Job(
+            Request(
+                f"r{i}", 70, 40, arrival_time=float(i), client=f"client-{i % 2}",
+                prompt_token_ids=(*shared, *range(100 * i, 100 * i + 6)),
+            ),
+            10 + i if i < 9 else 99,
+        )
+        for i in range(10)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def written(engine_of: Callable[..., Any], tmp_path: Path) -> Path:
+    """The log of `_jobs`."""
+    path = tmp_path / "log.jsonl"
+    engine = engine_of("amin-dynamic", log_file=str(path), client_hints=True, num_gpu_blocks=60)
+    engine.run(_jobs())
+    engine.scheduler.shutdown()
+    return path
+
+
+def test_each_request_is_a_line_when_it_ends(written: Path) -> None:
+    """Its lengths, its cap, whether it was cut, in the order of arrival."""
+    log = read_log(written)
+    assert (log.trace.num_prompt_tokens == 70).all()
+    assert log.trace.num_output_tokens.tolist() == [*range(10, 19), 41]
+    assert log.is_cut.tolist() == [False] * 9 + [True]
+    assert log.trace.max_tokens.tolist() == [40] * 10
+    assert written.read_text().count('"believed_lower": ') == 10
+    assert np.diff(log.trace.arrival_time) == pytest.approx(1.0)
+
+
+def test_names_and_tokens_are_not_in_it(written: Path) -> None:
+    """Clients are told apart and prompts that begin alike are; neither can be read."""
+    text = written.read_text()
+    assert "client-" not in text
+    assert '"prompt"' not in text
+    trace = read_log(written).trace
+    assert len(set(trace.client)) == 2
+    assert trace.client[0] == trace.client[2] != trace.client[1]
+    first, second = trace.prompt_token_ids[:2]
+    assert first[:64] == second[:64]
+    assert 7 not in first
+
+
+def test_two_runs_hash_differently(
+    engine_of: Callable[..., Any], written: Path, tmp_path: Path
+) -> None:
+    """The salt is forgotten: nobody can look names up in a table made later."""
+    path = tmp_path / "other.jsonl"
+    engine = engine_of("amin-dynamic", log_file=str(path), client_hints=True, num_gpu_blocks=60)
+    engine.run(_jobs())
+    engine.scheduler.shutdown()
+    clients = [set(read_log(one).trace.client) for one in (written, path)]
+    assert not clients[0] & clients[1]
+
+
+def test_a_second_run_appends(engine_of: Callable[..., Any], written: Path) -> None:
+    """Nothing is lost at a restart."""
+    engine = engine_of("amin-dynamic", log_file=str(written), num_gpu_blocks=60)
+    engine.run(_jobs()[:3])
+    engine.scheduler.shutdown()
+    assert len(read_log(written).trace) == 13
+
+
+def test_it_can_be_simulated(written: Path) -> None:
+    """As any trace; cut replies are cut there, too."""
+    config = SimulatorConfig(num_blocks=60, block_size=16, enable_prefix_caching=True)
+    result = SimulatedEngine(config, "vllm-fcfs").run(read_trace(written))
+    assert [r.num_output_tokens for r in result.records] == [*range(10, 19), 40]
+
+
+def test_amin_log_says_what_is_in_it(written: Path) -> None:
+    """Requests, lengths, what was cut, clients."""
+    output = CliRunner().invoke(log_command, [str(written)]).output
+    for words in ("10 requests", "reply: 17 tokens", "10.0% of the replies", "clients: 2"):
+        assert words in output
+
+
+def test_a_file_that_cannot_be_written_stops_the_start(engine_of: Callable[..., Any]) -> None:
+    """Named with the reason."""
+    with pytest.raises(ConfigError, match=r"log_file: /nowhere/l: cannot be written \(No such"):
+        engine_of("amin-dynamic", log_file="/nowhere/l")
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(
+    engine_of: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The engine goes on; the lines are counted."""
+    engine = engine_of("amin-dynamic", log_file="/dev/full", num_gpu_blocks=60)
+    result = engine.run(_jobs())
+    engine.scheduler.shutdown()
+    assert all(record.num_output_tokens for record in result.records)
+    assert engine.scheduler.amin_intake._log.num_lost == 10
