@@ -5,7 +5,9 @@ The rank correlation is that of what a predictor says of a prompt and the mean l
 to it. Then these replies are served, in the simulator, by the flagship; nobody learns more of
 prompts while that goes on. Where the log has several models, each model's habit is taken out.
 
-    python -m benchmarks text_lengths --log FILE [--seeds N] [--kv-tokens M] [--load X]
+    python -m benchmarks text_lengths --log FILE [--seeds N] [--kv-tokens M] [--load X] [--map]
+
+With --map: the mean latency by load and memory, ÷ that of the flagship that is told nothing.
 
 FILE is a log as for ``amin predictor train``, or arena-hard's prompts with the lengths of replies:
 {"prompt": ..., "out": {model: {"tokens": ..., "wordpieces": ...}}} a line.
@@ -24,20 +26,28 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from amin.experiment.evaluation import Truth, evaluate, latencies
+from amin.experiment.evaluation import evaluate, latencies
 from amin.experiment.example import BLOCK_SIZE, LOAD, STEP_TIME
 from amin.experiment.setting import Setting
+from amin.experiment.yardsticks import Truth
 from amin.predictor.interface import Predictor
 from amin.predictor.ngrams import as_bytes, score
 from amin.predictor.similar import SimilarPredictor
 from amin.predictor.text import TextModel, TextPredictor
 from amin.predictor.training import Replies, labels_of, train
 from amin.request import LengthEstimate, Request
+from amin.workload.generate import arrival_times
 from amin.workload.json_trace import num_tokens
 from amin.workload.trace import Ints, Trace
 
 POLICIES = "expected-volume+1", "expected-volume"
 SHARE_SERVED = 0.2
+MEMORIES = 8192, 16384, 65536
+LOADS: dict[str, tuple[str, float | None]] = {
+    **{f"{load:g} x": ("poisson", load) for load in (0.5, 0.8, 0.95, 1.1, 1.5, 2.5)},
+    "all at once": ("batch", None),
+    "1.1 x, in bursts": ("gamma:4", 1.1),
+}
 NUM_BUCKETS = 10
 
 
@@ -117,12 +127,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--kv-tokens", type=int, default=16384)
     parser.add_argument("--load", type=float, default=LOAD)
+    parser.add_argument("--map", action="store_true", dest="is_map")
     parser.add_argument("--requests", type=int, default=6000, help="to serve, drawn with repeats")
     options = parser.parse_args(arguments)
     if options.log is None:
         print("skipped: needs --log FILE, prompts with the lengths of replies")
         return
     replies = normalised(read(options.log))
+    if options.is_map:
+        print_map(replies, options)
+        return
     setting = Setting(options.kv_tokens, block_size=BLOCK_SIZE, step_time=STEP_TIME)
     rows: dict[str, list[list[float]]] = {}
     for seed in range(options.seeds):
@@ -176,11 +190,7 @@ def split(replies: Replies, seed: int) -> Split:
 
 def measured(of: Split, setting: Setting, options: argparse.Namespace) -> dict[str, list[float]]:
     """Rank correlation, nats gained, and (mean, p99) ÷ FCFS under each policy, by predictor."""
-    model = train(of.known)
-    similar = SimilarPredictor()
-    for i in np.random.default_rng(0).permutation(len(of.known.prompts)).tolist():
-        request = Request("", 1, 10**6, prompt=of.known.prompts[i])
-        similar.learn(request, int(of.known.num_output_tokens[i]), False)
+    model, similar = train(of.known), taught(of.known)
     trace = served(of.served, options.requests, setting.seed)
     found = {}
     for predictor in (
@@ -193,6 +203,15 @@ def measured(of: Split, setting: Setting, options: argparse.Namespace) -> dict[s
         flat = [number for pair in ratios.values() for number in pair]
         found[predictor.name] = [correlation(predictor, model, of), gained, *flat]
     return found
+
+
+def taught(known: Replies) -> SimilarPredictor:
+    """`similar`, after all these replies in any order."""
+    similar = SimilarPredictor()
+    for i in np.random.default_rng(0).permutation(len(known.prompts)).tolist():
+        request = Request("", 1, 10**6, prompt=known.prompts[i])
+        similar.learn(request, int(known.num_output_tokens[i]), False)
+    return similar
 
 
 def served(replies: Replies, number: int, seed: int) -> Trace:
@@ -219,6 +238,36 @@ def correlation(predictor: Predictor, model: TextModel, of: Split) -> float:
     if len(set(said)) == 1:
         return float("nan")
     return float(spearmanr(said, [of.means[prompt] for prompt in prompts]).statistic)
+
+
+def print_map(replies: Replies, options: argparse.Namespace) -> None:
+    """(text, similar) ÷ nothing in each place, and in how many either is worse by 1 %."""
+    ratios: dict[tuple[str, int], list[list[float]]] = {}
+    for seed in range(options.seeds):
+        of = split(replies, seed)
+        trace = served(of.served, options.requests, seed)
+        told = [Nothing(), TextPredictor(train(of.known)), taught(of.known)]
+        answers = [evaluate(Frozen(one), trace) for one in told]
+        for memory in MEMORIES:
+            setting = Setting(memory, block_size=BLOCK_SIZE, step_time=STEP_TIME, seed=seed)
+            for name, (arrivals, load) in LOADS.items():
+                unit = arrival_times(len(trace), 1.0, arrivals, seed)
+                at = replace(trace, arrival_time=unit)
+                means = [
+                    latencies(found, at, POLICIES[:1], setting, load)[POLICIES[0]][0]
+                    for found in answers
+                ]
+                ratios.setdefault((name, memory), []).append(
+                    [mean / means[0] for mean in means[1:]]
+                )
+    found = {place: np.mean(values, axis=0) for place, values in ratios.items()}
+    print("| load | " + " | ".join(f"{memory:,} tokens" for memory in MEMORIES) + " |")
+    print("|---" * (1 + len(MEMORIES)) + "|")
+    for name in LOADS:
+        cells = [", ".join(f"{ratio:.2f}" for ratio in found[name, memory]) for memory in MEMORIES]
+        print(f"| {name} | {' | '.join(cells)} |")
+    worse = np.sum([values > 1.01 for values in found.values()], axis=0)
+    print(f"worse by more than 1 %: text in {worse[0]}, similar in {worse[1]} of {len(found)}")
 
 
 def print_table(rows: dict[str, list[list[float]]]) -> None:

@@ -97,11 +97,13 @@ def evaluate(
 ) -> None:
     """Replay a trace and say how good the lower bounds are.
 
-    Beside the predictors stands the truth, which knows each length.
+    Beside the predictors stand the prompt's length, the classes and clients of the trace, each by
+    itself, and the truth, which knows each length.
     """
-    from amin.experiment.evaluation import Truth, latencies
     from amin.experiment.evaluation import evaluate as run
+    from amin.experiment.evaluation import latencies
     from amin.experiment.setting import Setting
+    from amin.experiment.yardsticks import yardsticks
     from amin.predictor.catalog import get_predictor
     from amin.report.terminal import progress
     from amin.workload.read import read_trace
@@ -109,7 +111,7 @@ def evaluate(
     requests = read_trace(Path(trace))[:num_requests]
     chosen = [get_predictor(spec) for spec in specs]
     if not as_json:
-        chosen.append(Truth())
+        chosen += yardsticks(requests)
     with progress(Console(stderr=True)) as track:
         found = [run(one, requests, track(one.name, len(requests))) for one in chosen]
     rows = [one.as_dict() for one in found]

@@ -20,7 +20,8 @@ from amin.experiment.comparison import named
 from amin.experiment.load import at_load
 from amin.experiment.run import simulate
 from amin.experiment.setting import Setting
-from amin.predictor.features import CLASS, TOLD_LENGTH, length_class
+from amin.experiment.yardsticks import Truth
+from amin.predictor.features import CLASS, TOLD_LENGTH
 from amin.predictor.interface import Predictor
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import COVERAGE
@@ -36,21 +37,6 @@ BURN_IN = 0.2
 SMALLEST_GROUP = 500
 
 _NOBODY = np.zeros(0, np.int64)
-
-
-class Truth(Predictor):
-    """The oracle next to which all others stand: it is told the length before it predicts."""
-
-    name = "truth"
-    is_instant = True
-
-    def __init__(self) -> None:
-        self.length = 1
-
-    def predict(self, request: Request) -> LengthEstimate:
-        """The length itself, and which of two classes per doubling it is in."""
-        length = max(self.length, 1)
-        return LengthEstimate(length, length, f"{length_class(length)}")
 
 
 class Replay(Predictor):
@@ -190,16 +176,18 @@ def evaluate(
 
 
 def latencies(
-    found: Evaluation, trace: Trace, policies: Sequence[str], setting: Setting, load: float
+    found: Evaluation, trace: Trace, policies: Sequence[str], setting: Setting, load: float | None
 ) -> dict[str, tuple[float, float]]:
     """(mean, p99) of the latency ÷ stock FCFS's, of policies that are told a predictor's answers.
 
     Policies by label, ``NAME+X`` with a tail promise. What is told takes the place of all that the
-    trace itself tells, so that only the predictor tells requests apart; lengths are learned.
+    trace itself tells, so that only the predictor tells requests apart; lengths are learned. `load`
+    as a multiple of capacity; None keeps the trace's times.
     """
     nothing, zero = np.empty(0, np.object_), np.zeros(len(trace), np.int64)
     told = replace(trace, lower=zero, upper=zero, predicted_class=nothing, client=nothing)
-    told = at_load(told, load, setting.config, setting.seed)
+    if load is not None:
+        told = at_load(told, load, setting.config, setting.seed)
     setting = replace(setting, predictor=Replay(found, trace))
     base, *others = (
         simulate(told, named(label, setting)).summary for label in ("vllm-fcfs", *policies)

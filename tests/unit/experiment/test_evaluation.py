@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from amin.cli import main
-from amin.experiment.evaluation import BURN_IN, Truth, evaluate, latencies
+from amin.experiment.evaluation import BURN_IN, evaluate, latencies
 from amin.experiment.setting import Setting
+from amin.experiment.yardsticks import OneFeature, Truth, yardsticks
 from amin.predictor.constant import ConstantPredictor
 from amin.predictor.online import OnlinePredictor
 from amin.workload.generate import generate
@@ -116,3 +117,33 @@ def test_the_page_has_figure_and_tables(
     assert "amin-dynamic+1" in capsys.readouterr().out
     assert "<svg" in page
     assert page.count("<table") == 2
+
+
+def test_yardsticks_are_what_the_trace_has() -> None:
+    """A class and a client where it names any; the prompt's length and the truth always."""
+    trace = _trace([1, 2])
+    assert [one.name for one in yardsticks(trace)] == ["prompt length", "truth"]
+    names = np.array(["x", "y"], np.object_)
+    named = replace(trace, predicted_class=names, client=names)
+    found = [one.name for one in yardsticks(named)]
+    assert found == ["prompt length", "class", "client", "truth"]
+
+
+def test_one_feature_sees_nothing_else() -> None:
+    """Where the client decides: by the client bounds are the lengths, by the class 5 or 6."""
+    number = np.arange(2000)
+    trace = replace(
+        _trace([5 + 200 * (i % 2) for i in number.tolist()]),
+        client=np.array([f"c{i % 2}" for i in number], np.object_),
+        predicted_class=np.array([f"{i // 2 % 3}" for i in number], np.object_),
+    )
+    by_client, by_class = (
+        evaluate(OneFeature(name, class_of), trace)
+        for name, class_of in (
+            ("client", lambda r: r.client),
+            ("class", lambda r: r.predicted_class),
+        )
+    )
+    assert by_client.as_dict()["mean_lower"] == pytest.approx(105, rel=0.05)
+    assert by_class.as_dict()["mean_lower"] < 7
+    assert by_client.as_dict()["loglik_gain"] > 0.6 > 0.1 > by_class.as_dict()["loglik_gain"]

@@ -101,3 +101,13 @@ def test_is_named_by_what_it_wraps() -> None:
             check_predictor_spec(wrong)
     with pytest.raises(ConfigError, match=r"coverage: got 1\.0, allowed: 0 < coverage < 1"):
         CalibratedPredictor(ConstantPredictor(), 1.0)
+
+
+def test_one_client_with_absurd_traffic_does_not_poison_the_others() -> None:
+    """A thousand replies of 1 token, then of 30,000: the other's bounds hold as before."""
+    predictor, lengths = CalibratedPredictor(ConstantPredictor(100)), RNG.integers(90, 300, 3000)
+    before = _held(predictor, lengths.tolist(), "good")
+    for absurd in (1, 30_000):
+        _held(predictor, [absurd] * 1000, "absurd")
+        after = _held(predictor, lengths[:500].tolist(), "good")
+        assert after.mean() == pytest.approx(before[500:].mean(), abs=0.02)

@@ -190,3 +190,22 @@ def test_of_many_alike_those_that_have_a_group_keep_it() -> None:
     before = dict(lengths.values[FEATURES.index("client")].groups)
     _arrive(lengths, clients, 200)
     assert lengths.values[FEATURES.index("client")].groups == before
+
+
+def test_one_client_with_absurd_traffic_does_not_poison_the_others() -> None:
+    """Nine of ten replies are one client's, of 30,000 tokens or of 1: the others' stay theirs."""
+    for absurd in (30_000, 1):
+        lengths, rng = LearnedLengths(), np.random.default_rng(0)
+        for i in range(8000):
+            if i % 10:
+                request = Request("r", 5, 40_000, client="absurd")
+                _learn(lengths, request, absurd)
+            else:
+                request = Request("r", 5, 40_000, client=f"c{i // 10 % 4}")
+                _learn(lengths, request, int(rng.integers(100, 300)))
+        for name in ("c0", "c3"):
+            request = Request("r", 5, 40_000, client=name)
+            row = np.array([lengths.arrived(request)])
+            group = group_of(lengths.survival, row, lengths.gains, 0)
+            assert remaining(lengths.survival, group, 0, 40_000)[0] == pytest.approx(200, rel=0.15)
+            assert 150 < _bound(lengths, request) < 250

@@ -101,3 +101,22 @@ def test_nobody_is_preempted_over_and_over(
     ]
     assert most[0] <= 3
     assert most[1] >= 8
+
+
+@pytest.mark.parametrize("workload", ["lmsys-like", "reasoning", "azure-code"])
+@pytest.mark.parametrize("promise", [None, 1.0])
+def test_bounds_change_nothing_for_the_default(workload: str, promise: float | None) -> None:
+    """By construction: with `online` each request takes as long as with the bound 1, exactly.
+
+    What it learns by is learned by the engine, whoever predicts.
+    """
+    config = SimulatorConfig(2047, 16)
+    trace = at_load(generate(workload, 1000, seed=1), 1.5, config, 1)
+    runs = [
+        SimulatedEngine(config, "expected-volume", predictor=spec, tail_promise=promise)
+        .simulate(trace)
+        .state.times[:, FINISH]
+        for spec in ("online", "constant:1", "calibrated:online")
+    ]
+    assert (runs[0] == runs[1]).all()
+    assert (runs[0] == runs[2]).all()
