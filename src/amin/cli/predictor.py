@@ -38,6 +38,7 @@ COLUMNS = (
     ("coverage", "coverage"),
     ("mean bound", "mean_lower"),
     ("mean length", "mean_true"),
+    ("width", "mean_width"),
     ("pinball", "pinball"),
     ("rank corr.", "rank_correlation"),
     ("nats gained", "loglik_gain"),

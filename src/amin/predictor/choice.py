@@ -19,7 +19,9 @@ from amin.jit import cached_njit
 from amin.predictor.features import CLASS, TOLD_LENGTH
 from amin.predictor.survival import (
     ALL,
+    GAINED,
     IS_LEARNED,
+    JUDGED,
     TOLD,
     Floats,
     Floats3,
@@ -55,6 +57,8 @@ def judge(
             gain = 0.0
             if group != ALL:
                 gain = np.log(probability(survival, group, what, num_tokens) / of_all)
+                survival[GAINED, group, 0] += gain - survival[GAINED, group, 0] / WINDOW
+                survival[JUDGED, group, 0] += 1 - survival[JUDGED, group, 0] / WINDOW
             gains[feature] += gain - gains[feature] / WINDOW
 
 

@@ -25,8 +25,9 @@ Ints = npt.NDArray[np.int64]
 # position; its square; the share of all that reach that position.
 FINISHED, CUT, HELD, MEAN, SQUARE, ALIVE = range(6)
 
-# Of bin 0, which no reply ends in: ends since a group was last learned from; whether it ever was.
-NEWS, IS_LEARNED = FINISHED, HELD
+# Of bin 0, which no reply ends in: ends since a group was last learned from; whether it ever was;
+# nats by which it foretold its replies better than the whole, of late, and how many replies.
+NEWS, IS_LEARNED, GAINED, JUDGED = FINISHED, HELD, CUT, MEAN
 
 ALL = 0
 """The group of all replies; the others count from 1."""
@@ -39,7 +40,11 @@ NUM_BINS = 640
 """Enough for replies of a quarter of a million tokens."""
 
 SHRINKAGE = 10.0
-"""A group weighs as much as the whole when so many of its replies have reached a position."""
+"""A group weighs as much as the whole when so many of its replies have reached a position; less are
+needed where the group has shown to be unlike the whole."""
+
+DOUBT = 20
+"""Replies that are believed to have been like all others, beside those that were judged."""
 
 PRIOR_MEAN = 200.0
 """Tokens that a reply is believed to have before any was seen, with the weight of one reply."""
@@ -97,7 +102,8 @@ def note(
 @cached_njit
 def begin_anew(survival: Floats3, group: int) -> None:
     """What was learned in a group is forgotten. Replies in progress stay with it to their end."""
-    survival[IS_LEARNED, group, 0] = 0.0
+    for cell in (IS_LEARNED, GAINED, JUDGED):
+        survival[cell, group, 0] = 0.0
     for number in range(NUM_BINS):
         survival[FINISHED, group, number] = survival[CUT, group, number] = 0.0
 
@@ -147,6 +153,7 @@ def _learn(survival: Floats3, group: int, top: int) -> None:
             PRIOR_MEAN,
             2 * PRIOR_MEAN**2,
         )
+    weight = _shrinkage(survival, group)
     reached, of_all = 0.0, 0.0
     after, after_square = survival[MEAN, group, top + 1], survival[SQUARE, group, top + 1]
     for number in range(top, 0, -1):
@@ -156,8 +163,8 @@ def _learn(survival: Floats3, group: int, top: int) -> None:
             of_all += survival[what, ALL, number]
         share = (survival[FINISHED, ALL, number] + PRIOR[number]) / (of_all + 1.0)
         if group != ALL:
-            ended = survival[FINISHED, group, number] + SHRINKAGE * share
-            share = ended / (reached + SHRINKAGE)
+            ended = survival[FINISHED, group, number] + weight * share
+            share = ended / (reached + weight)
         share = min(share, 1.0)
         square = (width + 1) * (2 * width + 1) / 6
         goes_on = width**2 + 2 * width * after + after_square
@@ -172,6 +179,17 @@ def _learn(survival: Floats3, group: int, top: int) -> None:
         survival[ALIVE, group, number] = alive
         alive *= goes_on
     survival[IS_LEARNED, group, 0] = 1.0
+
+
+@called_njit
+def _shrinkage(survival: Floats3, group: int) -> float:
+    """The weight of the whole, in replies: next to none where each reply gains more than a nat.
+
+    A client with replies of some hundred tokens, among others with thousands, would else be taken
+    for one of these as long as it is little known.
+    """
+    gain = max(survival[GAINED, group, 0], 0.0) / (survival[JUDGED, group, 0] + DOUBT)
+    return float(SHRINKAGE / (1 + gain**4))
 
 
 @cached_njit
