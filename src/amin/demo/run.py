@@ -1,8 +1,9 @@
 """``amin demo``: serve the shipped prompts with each scheduler in turn and compare.
 
 Every contender gets a fresh process, the same prompts, arrivals and sampling seeds, the same tight
-KV cache, and the same predictions: what a server could know, a table of reply lengths per kind of
-prompt, measured beforehand on other prompts. The baseline runs twice, so that the page can tell a
+KV cache, and is told the same: what a server could know, the lengths of replies to other prompts of
+each kind, measured beforehand; as a table, or as what a server would have learned from them. The
+baseline runs twice, so that the page can tell a
 difference from the noise of the machine.
 """
 
@@ -28,11 +29,15 @@ from amin.demo.prompts import Prompt, halves
 from amin.demo.serve_one import ServeJob
 from amin.errors import AminError, ConfigError
 from amin.predictor.class_table import ClassBounds, write_class_table
+from amin.predictor.features import FEATURES
+from amin.predictor.lengths import LearnedLengths
+from amin.predictor.saved import save, snapshot
 from amin.record import RunResult
 from amin.report import require_report
 from amin.report.results import read_result
 from amin.report.table import as_csv, as_markdown, as_table
 from amin.report.terminal import Advance, Track, console, progress
+from amin.request import Request
 
 BOUND_QUANTILE = 0.25
 """Of a dozen replies: the third shortest. A smaller one would be the shortest, by chance."""
@@ -57,10 +62,19 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class Measured:
-    """(lower, upper) bounds of the reply length by kind of prompt, and the machine's speed."""
+    """Replies to each kind of prompt, (tokens of the prompt, of the reply), and the speed."""
 
-    bounds: dict[str, tuple[int, int]]
+    replies: dict[str, list[tuple[int, int]]]
     speed: Speed
+
+    @property
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """(lower, upper) bounds of the reply length by kind of prompt."""
+        found = {}
+        for kind, replies in sorted(self.replies.items()):
+            lengths = [length for _, length in replies]
+            found[kind] = max(int(np.quantile(lengths, BOUND_QUANTILE)), 1), max(lengths)
+        return found
 
     @property
     def priorities(self) -> dict[str, int]:
@@ -116,14 +130,24 @@ def measure(model: Path, track: Track, max_tokens: int = ServeJob.max_tokens) ->
     job = _job(prompts, model, name="measuring", **settings)
     start = time.monotonic()
     result = _serve_in_process(job, track("measuring lengths and speed", len(prompts)))
-    lengths: dict[str, list[int]] = {}
+    replies: dict[str, list[tuple[int, int]]] = {}
     for prompt, record in zip(prompts, result.records, strict=True):
-        lengths.setdefault(prompt.kind, []).append(record.num_output_tokens)
-    bounds = {
-        kind: (max(int(np.quantile(values, BOUND_QUANTILE)), 1), max(values))
-        for kind, values in sorted(lengths.items())
-    }
-    return Measured(bounds, Speed.of(result, time.monotonic() - start))
+        reply = record.num_prompt_tokens, record.num_output_tokens
+        replies.setdefault(prompt.kind, []).append(reply)
+    return Measured(replies, Speed.of(result, time.monotonic() - start))
+
+
+def learned_from(measured: Measured, max_tokens: int) -> LearnedLengths:
+    """What a server knows that has served these replies, kind named and all."""
+    lengths = LearnedLengths()
+    of_all = [(kind, reply) for kind, replies in measured.replies.items() for reply in replies]
+    nobody = np.zeros((1, len(FEATURES)), np.int64)
+    for i in np.random.default_rng(0).permutation(len(of_all)).tolist():
+        kind, (num_prompt_tokens, length) = of_all[i]
+        request = Request("", num_prompt_tokens, max_tokens, predicted_class=kind)
+        lengths.learn(lengths.arrived(request), length, is_censored=length >= max_tokens)
+        lengths.refresh(nobody)
+    return lengths
 
 
 def serve_with(
@@ -140,6 +164,8 @@ def serve_with(
     with tempfile.TemporaryDirectory() as directory:
         classes = {kind: ClassBounds(*ends) for kind, ends in measured.bounds.items()}
         predictor = write_class_table(Path(directory, "classes.json"), classes)
+        known = Path(directory, "lengths.npz")
+        save(snapshot(learned_from(measured, max_tokens)), known)
         job = _job(
             prompts,
             model,
@@ -147,6 +173,7 @@ def serve_with(
             scheduler=contender.scheduler,
             watermark=contender.watermark,
             predictor=predictor,
+            lengths_file=str(known),
             priorities=measured.priorities,
             requests_per_second=plan.requests_per_second,
             seed=seed,

@@ -39,7 +39,7 @@ class ServeJob:
     """What one process is to serve. `scheduler` is a stock name or a policy of amin's.
 
     `name` is what results call it; `prompts` are (id, kind, text); `priorities` and the
-    table that `predictor` names go by kind.
+    table that `predictor` names go by kind; `lengths_file` is what was learned before.
     `requests_per_second` 0 means that all arrive at once.
     """
 
@@ -50,6 +50,7 @@ class ServeJob:
     out: str
     watermark: float = 0.0
     predictor: str = AminConfig.predictor
+    lengths_file: str = ""
     priorities: dict[str, int] | None = None
     requests_per_second: float = 0.0
     seed: int = 0
@@ -88,7 +89,9 @@ def serve(job: ServeJob) -> RunResult:
     return _result(job, observer, arrivals)
 
 
-def scheduler_options(scheduler: str, predictor: str, seed: int) -> dict[str, Any]:
+def scheduler_options(
+    scheduler: str, predictor: str, seed: int, lengths_file: str = ""
+) -> dict[str, Any]:
     """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints.
 
     ``policy+1`` is a policy with a tail promise.
@@ -101,6 +104,7 @@ def scheduler_options(scheduler: str, predictor: str, seed: int) -> dict[str, An
         predictor=predictor,
         client_hints=True,
         tail_promise=parse_tail_promise(promise or "off"),
+        lengths_file=lengths_file,
         seed=seed,
     )
     return {
@@ -126,7 +130,7 @@ def _start_engine(job: ServeJob) -> tuple[Any, Any]:
             enforce_eager=True,
             distributed_executor_backend="uni",
             seed=job.seed,
-            **scheduler_options(job.scheduler, job.predictor, job.seed),
+            **scheduler_options(job.scheduler, job.predictor, job.seed, job.lengths_file),
         )
     )
     return engine, engine.get_tokenizer()

@@ -1,11 +1,13 @@
+import numpy as np
 import pytest
 
 from amin.demo.budget import Speed
 from amin.demo.contenders import BASELINE, CONTENDERS, contenders
-from amin.demo.run import Measured
+from amin.demo.run import Measured, learned_from
 from amin.engine.vllm.config import AminConfig
 from amin.errors import ConfigError, UnknownNameError
 from amin.policy.catalog import POLICIES
+from amin.request import Request
 
 
 def test_the_baseline_is_always_there_and_first() -> None:
@@ -49,6 +51,21 @@ def test_an_unknown_name_lists_all_that_are_known() -> None:
 
 def test_all_are_told_the_same() -> None:
     """vLLM's priorities put the kinds in the order of the bounds that A_min is given."""
-    bounds = {"story": (200, 400), "yes-no": (2, 9), "list": (40, 300)}
-    measured = Measured(bounds, Speed(1, 1, 1))
+    replies = {"story": [(9, 200), (9, 400)], "yes-no": [(9, 2)], "list": [(9, 40), (9, 300)]}
+    measured = Measured(replies, Speed(1, 1, 1))
     assert measured.priorities == {"yes-no": 0, "list": 1, "story": 2}
+
+
+def test_the_default_has_learned_from_the_same_replies() -> None:
+    """Told the kind, it foretells about what a dozen replies had, from the first request on."""
+    rng = np.random.default_rng(0)
+    replies = {
+        kind: [(30, int(length)) for length in rng.integers(low, high, 12)]
+        for kind, low, high in (("yes-no", 2, 9), ("story", 150, 192), ("list", 40, 90))
+    }
+    lengths = learned_from(Measured(replies, Speed(1, 1, 1)), max_tokens=192)
+    assert lengths.feature == "class"
+    for kind, of_kind in replies.items():
+        request = Request("", 30, 192, predicted_class=kind)
+        median = float(np.median([length for _, length in of_kind]))
+        assert median / 2 < lengths.lower_bound(request, 0.5) < 2 * median
