@@ -149,12 +149,16 @@ def _print(rows: list[dict[str, Any]]) -> None:
 def _tables(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """(what it is, titles, cells) of each table."""
     numbers = [[row[column] for _, column in COLUMNS] for row in rows]
-    cells = [["-" if n is None else f"{n:.3g}" for n in of_one] for of_one in numbers]
+    cells = [["-" if n is None else _short(n) for n in of_one] for of_one in numbers]
     yield "", [title for title, _ in COLUMNS], cells
     if policies := list(rows[0].get("latency", ())):
         about = "\nmean and p99 of the latency ÷ vllm-fcfs, told these answers (simulated):\n"
         ratios = [[f"{mean:.2f}, {p99:.2f}" for mean, p99 in r["latency"].values()] for r in rows]
         yield about, policies, ratios
+
+
+def _short(number: float) -> str:
+    return "0" if abs(number) < 5e-4 else f"{number:.3g}"
 
 
 def _write(rows: list[dict[str, Any]], trace: str, out: Path) -> None:
