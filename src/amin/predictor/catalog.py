@@ -49,6 +49,22 @@ def check_predictor_spec(spec: str) -> None:
         raise ConfigError(f"predictor: cannot make {spec!r} (No module named {kind!r})")
 
 
+def reads_text(spec: str) -> bool:
+    """Whether the predictor that `spec` names needs the prompt's text; none is made.
+
+    Of somebody's own, the factory is asked: a subclass of `Predictor` that says `needs_text`.
+    """
+    kind, argument = _split(spec)
+    if kind == "calibrated":
+        return reads_text(argument)
+    if kind in PREDICTORS:
+        return kind == "text"
+    try:
+        return bool(getattr(getattr(importlib.import_module(kind), argument), "needs_text", False))
+    except Exception:  # what is wrong is said where it is made
+        return False
+
+
 def get_predictor(spec: str) -> Predictor:
     """Make the predictor that `spec` names; raises `ConfigError` saying what is wrong with it."""
     kind, argument = _split(spec)

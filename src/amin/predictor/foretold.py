@@ -2,14 +2,18 @@
 
 `api_side` is asked there; its answer travels with the request (`Request.foretold`). `engine_side`
 stands in its place in the engine: it passes that answer on, and what wraps it (`calibrated`) learns
-there from the outcomes.
+there from the outcomes. Each process makes what it asks, and nothing else: a factory may load a
+model.
 """
 
 from __future__ import annotations
 
 from amin.predictor.calibrated import CalibratedPredictor
+from amin.predictor.catalog import get_predictor, reads_text
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
+
+CALIBRATED = "calibrated:"
 
 
 class ForetoldPredictor(Predictor):
@@ -27,17 +31,17 @@ class ForetoldPredictor(Predictor):
         return request.foretold.clamp(limit) if request.foretold else LengthEstimate(1, limit)
 
 
-def api_side(predictor: Predictor) -> Predictor:
-    """What reads the text: without what corrects it."""
-    while isinstance(predictor, CalibratedPredictor):
-        predictor = predictor.inner
-    return predictor
+def api_side(spec: str) -> Predictor | None:
+    """What reads the text, without what corrects it; None where `spec` names nothing that does."""
+    while spec.startswith(CALIBRATED):
+        spec = spec.removeprefix(CALIBRATED)
+    return get_predictor(spec) if reads_text(spec) else None
 
 
-def engine_side(predictor: Predictor) -> Predictor:
-    """The same without a text: itself, where it needs none."""
-    if not predictor.needs_text:
-        return predictor
-    if isinstance(predictor, CalibratedPredictor):
-        return CalibratedPredictor(engine_side(predictor.inner), predictor.coverage)
-    return ForetoldPredictor(predictor.name)
+def engine_side(spec: str) -> Predictor:
+    """The predictor that `spec` names, or what stands in its place where that reads texts."""
+    if not reads_text(spec):
+        return get_predictor(spec)
+    if spec.startswith(CALIBRATED):
+        return CalibratedPredictor(engine_side(spec.removeprefix(CALIBRATED)))
+    return ForetoldPredictor(spec)

@@ -15,7 +15,6 @@ from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints, prompt_of
 from amin.engine.vllm.log import RequestLog
-from amin.predictor.catalog import get_predictor
 from amin.predictor.foretold import engine_side
 from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
@@ -40,7 +39,7 @@ class Intake:
     """
 
     def __init__(self, config: AminConfig) -> None:
-        predictor = engine_side(get_predictor(config.predictor))
+        predictor = engine_side(config.predictor)
         if predictor.needs_class and not config.client_hints:
             seam.logger.warning(
                 "predictor %s needs the class that a client names, and client hints are off: "

@@ -26,7 +26,6 @@ from amin.engine.vllm.hints import (
 )
 from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
-from amin.predictor.catalog import get_predictor
 from amin.predictor.foretold import api_side
 from amin.prompt_text import prompt_text, shortened
 
@@ -47,18 +46,17 @@ class HintMiddleware:
         self._app = app
         config = AminConfig.from_vllm(None)
         self._client_hints = config.client_hints
-        predictor = api_side(get_predictor(config.predictor))
-        self._reader = TextReader(predictor) if predictor.needs_text else None
+        predictor = api_side(config.predictor)
+        self._reader = TextReader(predictor) if predictor else None
         self._log_prompts = config.log_prompts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        takes_words = is_post and scope["path"].endswith(KEYED_PATHS)
-        key = _hashed_key(scope) if takes_words else None
-        reader = self._reader if takes_words else None
-        logs = self._log_prompts and takes_words
-        if not is_post or not (key or reader or logs or self._client_hints):
+        is_noted = is_post and scope["path"].endswith(KEYED_PATHS)
+        key = _hashed_key(scope) if is_noted else None
+        is_noted = is_noted and bool(key or self._reader or self._log_prompts)
+        if not is_noted and not (is_post and self._client_hints):
             await self._app(scope, receive, send)
             return
         messages = await _read_body(receive)
@@ -70,21 +68,26 @@ class HintMiddleware:
             except HintError as error:
                 await _refuse(send, error)
                 return
-            if key:
-                request["vllm_xargs"][API_KEY] = key
-            if reader:
-                request["vllm_xargs"].pop(PREDICTED, None)
-                estimate = await reader.read(request)
-                if estimate is not None:
-                    request["vllm_xargs"][PREDICTED] = with_prediction(estimate)
-            if logs:
-                request["vllm_xargs"].pop(PROMPT, None)
-                prompt = prompt_text(request)
-                if prompt is not None:
-                    request["vllm_xargs"][PROMPT] = shortened(prompt)
-            if key or reader or logs:
+            if is_noted:
+                await self._note(request, key)
                 scope, messages = _rewritten(scope, request)
         await self._app(scope, _replay(messages, receive), send)
+
+    async def _note(self, request: dict[str, Any], key: str | None) -> None:
+        """Write into the request what the engine is to know, over whatever the client sent."""
+        notes: dict[str, str | None] = {}
+        if key:
+            notes[API_KEY] = key
+        if self._reader:
+            estimate = await self._reader.read(request)
+            notes[PREDICTED] = with_prediction(estimate) if estimate else None
+        if self._log_prompts:
+            prompt = prompt_text(request)
+            notes[PROMPT] = None if prompt is None else shortened(prompt)
+        for name, value in notes.items():
+            request["vllm_xargs"].pop(name, None)
+            if value is not None:
+                request["vllm_xargs"][name] = value
 
 
 def _hashed_key(scope: Message) -> str | None:
