@@ -12,6 +12,7 @@ from uuid import uuid4
 import click
 
 from amin.errors import ConfigError
+from amin.predictor.catalog import ALLOWED
 
 if TYPE_CHECKING:
     from amin.experiment.run import Run
@@ -56,8 +57,7 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "--predictor",
     default="constant:1",
     show_default=True,
-    help="bounds of requests whose row has none: online[:COVERAGE], constant:N, class:PATH or "
-    "module:factory",
+    help=f"bounds of requests whose row has none: {', '.join(ALLOWED)}",
 )
 @click.option(
     "--tail-promise",
