@@ -140,17 +140,18 @@ class SimulatedEngine:
         output = np.minimum(trace.num_output_tokens, trace.max_tokens)
         fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
         accepted = np.flatnonzero(fits)
-        longest = int((trace.num_prompt_tokens + output)[accepted].max(initial=0))
-        limits = self._limits(PATIENCE * (longest + 1))
-        first_page, same_as = self._pages(trace, accepted, output)
-        now = new_state(len(accepted), len(same_as), limits)
+        ours, output = _those(trace, accepted), output[accepted]
+        lengths = ours.num_prompt_tokens + output
+        limits = self._limits(PATIENCE * (int(lengths.max(initial=0)) + 1))
+        first_page, same_as = self._pages(ours, lengths)
+        now = new_state(len(ours), len(same_as), limits)
         now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
-        told = self._fill(now, trace, accepted, output)
+        told = self._fill(now, ours, output)
         if limits.learns:
             now.groups[:] = groups_of(told)
         asking = None
         if self._asks:
-            asking = Asking(deepcopy(self._predictor), trace[accepted])
+            asking = Asking(deepcopy(self._predictor), ours)
             now.counts[NUM_ANSWERED] = 0
         return Simulation(self, trace, accepted, limits, now, asking)
 
@@ -159,57 +160,48 @@ class SimulatedEngine:
             self._policy, self._rules_of, self._promise, self._coverage, max_steps_without_end
         )
 
-    def _pages(self, trace: Trace, accepted: Ints, output: Ints) -> tuple[Ints, Ints]:
+    def _pages(self, ours: Trace, lengths: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:
-            return np.zeros(len(accepted), np.int64), np.zeros(0, np.int64)
-        lengths = (trace.num_prompt_tokens + output)[accepted]
-        prompts = trace.prompt_token_ids
-        if len(prompts):
-            prompts = prompts[accepted]
-        return number_pages(prompts, lengths, self.config.block_size)
+            return np.zeros(len(ours), np.int64), np.zeros(0, np.int64)
+        return number_pages(ours.prompt_token_ids, lengths, self.config.block_size)
 
-    def _fill(self, now: State, trace: Trace, accepted: Ints, output: Ints) -> Trace:
+    def _fill(self, now: State, ours: Trace, output: Ints) -> Trace:
         """The facts of the requests that can run; returns these with the classes predicted."""
-        number = np.arange(len(accepted))
-        lower, upper, classes = self._predicted(trace, accepted)
-        max_tokens = trace.max_tokens[accepted]
+        lower, upper, classes = self._predicted(ours)
         for column, values in (
-            (NUM_PROMPT, trace.num_prompt_tokens[accepted]),
-            (MAX_TOKENS, max_tokens),
-            (LOWER, np.minimum(lower, max_tokens)),
-            (UPPER, np.clip(upper, 1, max_tokens)),
+            (NUM_PROMPT, ours.num_prompt_tokens),
+            (MAX_TOKENS, ours.max_tokens),
+            (LOWER, np.minimum(lower, ours.max_tokens)),
+            (UPPER, np.clip(upper, 1, ours.max_tokens)),
             (BOUND, 1),
-            (PRIORITY, self._priority(trace.priority[accepted])),
-            (ARRIVAL_INDEX, number),
+            (PRIORITY, self._priority(ours.priority)),
+            (ARRIVAL_INDEX, np.arange(len(ours))),
             (ADMISSION, -1),
         ):
             now.table[:, column] = values
-        now.facts[:, LENGTH] = output[accepted]
-        now.facts[:, IS_CUT] = trace.num_output_tokens[accepted] > max_tokens
-        now.times[:, ARRIVAL] = trace.arrival_time[accepted]
-        now.facts[:, RANK] = self._rank(trace, accepted)
+        now.facts[:, LENGTH] = output
+        now.facts[:, IS_CUT] = ours.num_output_tokens > ours.max_tokens
+        now.times[:, ARRIVAL] = ours.arrival_time
+        now.facts[:, RANK] = self._rank(ours)
         rng = random.Random(self.seed)
-        now.times[:, TIE] = [rng.random() for _ in range(len(accepted))]
-        return replace(trace[accepted], predicted_class=classes)
+        now.times[:, TIE] = [rng.random() for _ in range(len(ours))]
+        return replace(ours, predicted_class=classes)
 
-    def _predicted(self, trace: Trace, accepted: Ints) -> tuple[Ints, Ints, Texts]:
+    def _predicted(self, ours: Trace) -> tuple[Ints, Ints, Texts]:
         """Lower and upper ends, and classes."""
-        told = trace[accepted]
-        lower, upper, classes = told.lower.copy(), told.upper.copy(), told.predicted_class
         if self._policy.is_clairvoyant:
-            return told.num_output_tokens, told.num_output_tokens, classes
+            return ours.num_output_tokens, ours.num_output_tokens, ours.predicted_class
+        lower, upper, classes = ours.lower.copy(), ours.upper.copy(), ours.predicted_class.copy()
         is_open = lower == 0
         if self._coverage or self._asks:
             # Foretold on arrival.
-            return lower, np.where(is_open, told.max_tokens, upper), classes
+            return lower, np.where(is_open, ours.max_tokens, upper), classes
         for i in np.flatnonzero(is_open).tolist():
-            estimate = self._predictor.predict(told[i].request)
+            estimate = self._predictor.predict(ours[i].request)
             lower[i], upper[i] = estimate.lower, estimate.upper
             if estimate.predicted_class is not None:
                 if not len(classes):
-                    classes = np.full(len(told), None, np.object_)
-                elif classes is told.predicted_class:
-                    classes = classes.copy()
+                    classes = np.full(len(ours), None, np.object_)
                 classes[i] = estimate.predicted_class
         return lower, upper, classes
 
@@ -219,11 +211,20 @@ class SimulatedEngine:
             return priority
         return np.clip(priority, -PRIORITY_LIMIT, PRIORITY_LIMIT)
 
-    def _rank(self, trace: Trace, accepted: Ints) -> Ints:
+    def _rank(self, ours: Trace) -> Ints:
         """Who is first among equals: the earlier arrival; to vLLM's priority queue, then the id."""
-        rank = np.arange(len(accepted))
+        rank = np.arange(len(ours))
         if self._rules_of == VLLM_PRIORITY:
-            ids = [trace.id_of(i) for i in accepted.tolist()]
-            order = sorted(range(len(ids)), key=lambda i: (trace.arrival_time[accepted[i]], ids[i]))
+            ids = [ours.id_of(i) for i in rank.tolist()]
+            order = sorted(range(len(ids)), key=lambda i: (ours.arrival_time[i], ids[i]))
             rank[order] = np.arange(len(ids))
         return rank
+
+
+def _those(trace: Trace, rows: Ints) -> Trace:
+    """The requests of these rows, which keep their ids where these are but their numbers."""
+    chosen = trace[rows]
+    if len(rows) == len(trace) or len(trace.request_id):
+        return chosen
+    ids = np.array([trace.id_of(i) for i in rows.tolist()], np.object_)
+    return replace(chosen, request_id=ids)
