@@ -16,9 +16,8 @@ FILE is a log as for ``amin predictor train``, or arena-hard's prompts with the 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from scipy.stats import spearmanr
 
 from amin.experiment.evaluation import evaluate, latencies
 from amin.experiment.example import BLOCK_SIZE, LOAD, STEP_TIME
+from amin.experiment.replies import replies_of
 from amin.experiment.setting import Setting
 from amin.experiment.yardsticks import Truth
 from amin.predictor.interface import Predictor
@@ -36,8 +36,10 @@ from amin.predictor.similar import SimilarPredictor
 from amin.predictor.text import TextModel, TextPredictor
 from amin.predictor.training import Replies, labels_of, train
 from amin.request import LengthEstimate, Request
+from amin.workload.csv_trace import opened
 from amin.workload.generate import arrival_times
 from amin.workload.json_trace import num_tokens
+from amin.workload.log import is_log, read_log
 from amin.workload.trace import Ints, Trace
 
 POLICIES = "expected-volume+1", "expected-volume"
@@ -148,17 +150,16 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(path: Path) -> Replies:
     """A log as for training, or arena-hard's."""
-    opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
+    with opened(path) as file:
+        if is_log(file.readline()):
+            return replies_of(read_log(path), path)
+        file.seek(0)
         rows = [row for line in file for row in _replies(json.loads(line))]
     prompts, lengths, models = zip(*rows, strict=True)
     return Replies(prompts, np.array(lengths), np.zeros(len(rows), bool), models)
 
 
 def _replies(entry: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
-    if "out" not in entry:
-        yield entry["prompt"], entry["num_output_tokens"], entry.get("model", "")
-        return
     for model, counts in entry["out"].items():
         if length := counts["tokens"] or counts["wordpieces"]:
             yield entry["prompt"], length, model

@@ -23,10 +23,10 @@ LONGEST = 8192
 """Characters of a prompt that are logged: what no predictor reads need not be kept."""
 
 
-def shortened(prompt: str) -> str:
-    """Its beginning and its end, where it is longer than `LONGEST`."""
-    half = LONGEST // 2
-    return prompt if len(prompt) <= LONGEST else prompt[:half] + prompt[-half:]
+def both_ends(prompt: Any, longest: int = LONGEST) -> Any:
+    """As many of its letters, bytes or tokens from either end, where it is longer than that."""
+    half = longest // 2
+    return prompt if len(prompt) <= longest else prompt[:half] + prompt[-half:]
 
 
 def _texts(value: Any) -> list[str]:

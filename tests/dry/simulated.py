@@ -13,7 +13,9 @@ from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
 from amin.engine.vllm import dry
 from amin.engine.vllm.config import AminConfig
+from amin.predictor.features import BEGINNING
 from amin.record import RunResult
+from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 
 REQUEST = (
@@ -25,6 +27,34 @@ REQUEST = (
     st.integers(1, 60),  # the other
 )
 """What a random request is drawn from."""
+
+TOLD_REQUEST = st.tuples(
+    st.integers(1, 60),  # prompt
+    st.integers(1, 75),  # output
+    st.floats(0, 60, width=16),  # arrival
+    st.sampled_from([None, "a", "b"]),  # class
+    st.none() | st.integers(1, 60),  # lower
+    st.sampled_from([None, "x", "y"]),  # client
+    st.sampled_from([None, 1, 2]),  # how a long prompt begins
+)
+"""The same, and what is told of it."""
+
+
+def told_jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
+    """Requests in the order of arrival, of which something is known."""
+    jobs = []
+    for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
+        prompt, output, at, name, lower, client, beginning = row
+        hint = None if lower is None else LengthEstimate(lower, 60)
+        tokens = ()
+        if beginning:
+            # All different behind what they share.
+            prompt += BEGINNING
+            tokens = (beginning,) * BEGINNING + (100 + i,) * (prompt - BEGINNING)
+        told = {"predicted_class": name, "hint": hint, "client": client}
+        jobs.append(Job(Request(f"r{i}", prompt, 70, at, prompt_token_ids=tokens, **told), output))
+    return jobs
+
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tight": {},

@@ -3,15 +3,12 @@
 # ruff: noqa: D102
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import strategies as st
-from tests.dry.simulated import check_on_random_workloads
+from tests.dry.simulated import TOLD_REQUEST, check_on_random_workloads, told_jobs
 
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
-from amin.workload.interface import Job
 
 pytestmark = pytest.mark.dry
 
@@ -44,28 +41,12 @@ def averaging() -> Predictor:
 
 
 SPECS = f"{__name__}:averaging", "calibrated:online", f"calibrated:{__name__}:averaging"
-requests = st.tuples(
-    st.integers(1, 60),  # prompt
-    st.integers(1, 75),  # output
-    st.floats(0, 60, width=16),  # arrival
-    st.sampled_from([None, "0", "b"]),  # class
-    st.none() | st.integers(1, 60),  # lower
-)
-
-
-def _jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
-    jobs = []
-    for i, (prompt, output, at, name, lower) in enumerate(sorted(rows, key=lambda row: row[2])):
-        hint = None if lower is None else LengthEstimate(lower, 60)
-        request = Request(f"r{i}", prompt, 70, at, predicted_class=name, hint=hint)
-        jobs.append(Job(request, output))
-    return jobs
 
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("policy", ["expected-volume", "amin-dynamic"])
 def test_decides_as_vllm_with_a_predictor_that_learns(policy: str, spec: str) -> None:
     """Told of each end, asked at each arrival; its classes are learned by."""
-    workloads = st.lists(requests, min_size=1, max_size=80).map(_jobs)
+    workloads = st.lists(TOLD_REQUEST, min_size=1, max_size=80).map(told_jobs)
     shape = {"tail_promise": 0.5, "predictor": spec}
     check_on_random_workloads(policy, shape, workloads, number=25)

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from tests.dry.simulated import assert_decided_alike, check_on_random_workloads
+from tests.dry.simulated import (
+    TOLD_REQUEST,
+    assert_decided_alike,
+    check_on_random_workloads,
+    told_jobs,
+)
 
 from amin.engine.simulator.groups import ANEW, groups_of
 from amin.engine.step_time import StepTime
 from amin.policy.catalog import SERVABLE
-from amin.predictor.features import BEGINNING, FEATURES
-from amin.request import LengthEstimate, Request
-from amin.workload.interface import Job
+from amin.predictor.features import FEATURES
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
 pytestmark = pytest.mark.dry
@@ -28,37 +31,13 @@ SHAPES: dict[str, dict[str, Any]] = {
     "fcfs": {"tail_promise": 0},
     "online": {"tail_promise": 0.5, "predictor": "online:0.7"},
 }
-requests = st.tuples(
-    st.integers(1, 60),  # prompt
-    st.integers(1, 75),  # output
-    st.floats(0, 60, width=16),  # arrival
-    st.sampled_from([None, "a", "b"]),  # class
-    st.none() | st.integers(1, 60),  # lower
-    st.sampled_from([None, "x", "y"]),  # client
-    st.sampled_from([None, 1, 2]),  # how a long prompt begins
-)
-
-
-def _jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
-    jobs = []
-    for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
-        prompt, output, at, name, lower, client, beginning = row
-        hint = None if lower is None else LengthEstimate(lower, 60)
-        tokens = ()
-        if beginning:
-            # All different behind what they share.
-            prompt += BEGINNING
-            tokens = (beginning,) * BEGINNING + (100 + i,) * (prompt - BEGINNING)
-        told = {"predicted_class": name, "hint": hint, "client": client}
-        jobs.append(Job(Request(f"r{i}", prompt, 70, at, prompt_token_ids=tokens, **told), output))
-    return jobs
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("policy", SERVABLE)
 def test_decides_as_vllm_with_a_promise(policy: str, shape: dict[str, Any]) -> None:
     """Every time, preemption and recomputed token is the same; long enough to learn from."""
-    workloads = st.lists(requests, min_size=30, max_size=90).map(_jobs)
+    workloads = st.lists(TOLD_REQUEST, min_size=30, max_size=90).map(told_jobs)
     check_on_random_workloads(policy, shape, workloads, 8)
 
 

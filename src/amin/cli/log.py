@@ -32,10 +32,10 @@ def log(file: Path, skip_broken: bool) -> None:
     from amin.workload.log import read_log
 
     found = read_log(file, skip_broken)
-    trace, made = found.trace, found.trace.num_output_tokens - found.is_cut
+    trace = found.trace
     hours = float(trace.arrival_time[-1]) / 3600
     click.echo(f"{len(trace):,} requests in {hours:.2f} hours, {found.num_broken:,} broken lines")
-    for name, lengths in (("prompt", trace.num_prompt_tokens), ("reply", made)):
+    for name, lengths in (("prompt", trace.num_prompt_tokens), ("reply", found.num_made)):
         low, middle, high = np.quantile(lengths, [0.05, 0.5, 0.95])
         click.echo(
             f"{name}: {lengths.mean():.0f} tokens on average, median {middle:.0f}, "

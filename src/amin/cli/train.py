@@ -42,19 +42,17 @@ def train(log: Path, out: Path, skip_broken: bool) -> None:
     Says how well it puts prompts that it has not seen in order, next to their length alone.
     """
     from amin.errors import ConfigError
-    from amin.predictor.training import NUM_FOLDS, Replies
+    from amin.experiment.replies import replies_of
+    from amin.predictor.training import NUM_FOLDS
     from amin.predictor.training import train as fit
     from amin.report.terminal import console, progress
     from amin.workload.log import read_log
 
     found = read_log(log, skip_broken)
-    prompts = found.trace.prompt.tolist()
-    if not prompts or any(prompt is None for prompt in prompts):
-        raise ConfigError(f"{log}: lines without a prompt, allowed: a prompt (or messages) in each")
-    lengths = found.trace.num_output_tokens - found.is_cut
+    replies = replies_of(found, log)
     with progress(Console(stderr=True)) as track:
         advance = track("training", NUM_FOLDS + 1)
-        model = fit(Replies(prompts, lengths, found.is_cut, found.model.tolist()), advance)
+        model = fit(replies, advance)
     try:
         model.write(out)
     except OSError as error:

@@ -34,10 +34,11 @@ def check_predictor_spec(spec: str) -> None:
 
     A factory may load a model: only the process that predicts is to call it.
     """
-    kind, argument = _split(spec)
-    if kind == "calibrated":
-        check_predictor_spec(argument)
+    inner = wrapped(spec)
+    if inner is not None:
+        check_predictor_spec(inner)
         return
+    kind, argument = _split(spec)
     if kind in PREDICTORS:
         PREDICTORS[kind](argument)
         return
@@ -49,14 +50,21 @@ def check_predictor_spec(spec: str) -> None:
         raise ConfigError(f"predictor: cannot make {spec!r} (No module named {kind!r})")
 
 
+def wrapped(spec: str) -> str | None:
+    """The specification that `spec` only corrects; None where it stands for itself."""
+    kind, argument = _split(spec)
+    return argument if kind == "calibrated" else None
+
+
 def reads_text(spec: str) -> bool:
     """Whether the predictor that `spec` names needs the prompt's text; none is made.
 
     Of somebody's own, the factory is asked: a subclass of `Predictor` that says `needs_text`.
     """
+    inner = wrapped(spec)
+    if inner is not None:
+        return reads_text(inner)
     kind, argument = _split(spec)
-    if kind == "calibrated":
-        return reads_text(argument)
     if kind in PREDICTORS:
         return kind == "text"
     try:

@@ -9,11 +9,9 @@ model.
 from __future__ import annotations
 
 from amin.predictor.calibrated import CalibratedPredictor
-from amin.predictor.catalog import get_predictor, reads_text
+from amin.predictor.catalog import get_predictor, reads_text, wrapped
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
-
-CALIBRATED = "calibrated:"
 
 
 class ForetoldPredictor(Predictor):
@@ -33,8 +31,9 @@ class ForetoldPredictor(Predictor):
 
 def api_side(spec: str) -> Predictor | None:
     """What reads the text, without what corrects it; None where `spec` names nothing that does."""
-    while spec.startswith(CALIBRATED):
-        spec = spec.removeprefix(CALIBRATED)
+    inner = wrapped(spec)
+    if inner is not None:
+        return api_side(inner)
     return get_predictor(spec) if reads_text(spec) else None
 
 
@@ -42,6 +41,7 @@ def engine_side(spec: str) -> Predictor:
     """The predictor that `spec` names, or what stands in its place where that reads texts."""
     if not reads_text(spec):
         return get_predictor(spec)
-    if spec.startswith(CALIBRATED):
-        return CalibratedPredictor(engine_side(spec.removeprefix(CALIBRATED)))
+    inner = wrapped(spec)
+    if inner is not None:
+        return CalibratedPredictor(engine_side(inner))
     return ForetoldPredictor(spec)

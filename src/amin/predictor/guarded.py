@@ -17,10 +17,10 @@ from functools import partial
 from threading import Lock
 
 from amin.predictor.interface import Predictor
+from amin.predictor.seldom import Seldom
 from amin.predictor.worker import Worker
 from amin.request import LengthEstimate, Request
 
-WARNING_INTERVAL = 60.0
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -61,8 +61,7 @@ class GuardedPredictor:
         self.counters = PredictorCounters()
         self._inner = inner
         self._logger = logger
-        self._clock = clock
-        self._next_warning = -float("inf")
+        self._seldom = Seldom(clock)
         self._lock = Lock()
         self._worker = None if inner.is_instant else Worker("amin-predictor")
         # Requests whose answer has not come, by id; read on the worker's thread too.
@@ -139,10 +138,8 @@ class GuardedPredictor:
             setattr(self.counters, counter, getattr(self.counters, counter) + 1)
 
     def _warn(self, what: str) -> None:
-        now = self._clock()
-        if now < self._next_warning:
+        if not self._seldom.is_due():
             return
-        self._next_warning = now + WARNING_INTERVAL
         self._logger.warning(
             "predictor %s %s; such requests have the bound 1 (%d of %d so far)",
             getattr(self._inner, "name", type(self._inner).__name__),

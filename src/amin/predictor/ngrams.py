@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amin.jit import cached_njit, called_njit
+from amin.prompt_text import both_ends
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -35,10 +36,7 @@ _FIRST, _LAST, _PAIR, _RUN = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64
 def as_bytes(prompt: str) -> Bytes:
     """What is read of a prompt."""
     # A lone surrogate is no reason to fail; its place is read as any other letter.
-    text = np.frombuffer(prompt.encode("utf-8", "replace"), np.uint8)
-    if text.size > LONGEST:
-        text = np.concatenate([text[: LONGEST // 2], text[-LONGEST // 2 :]])
-    return text
+    return np.frombuffer(both_ends(prompt.encode("utf-8", "replace"), LONGEST), np.uint8)
 
 
 @cached_njit

@@ -32,6 +32,7 @@ from amin.predictor.ngrams import (
     ngrams,
     token_ngrams,
 )
+from amin.prompt_text import both_ends
 from amin.request import LengthEstimate, Request
 
 NUM_DIMENSIONS = 4096
@@ -110,9 +111,7 @@ def _read(request: Request) -> tuple[Ints, Floats] | None:
     tokens = request.prompt_token_ids
     if not len(tokens):
         return None
-    if len(tokens) > LONGEST:
-        tokens = [*tokens[: LONGEST // 2], *tokens[-LONGEST // 2 :]]
-    return token_ngrams(np.array(tokens, np.int64))  # type: ignore[no-any-return]
+    return token_ngrams(np.array(both_ends(tokens, LONGEST), np.int64))  # type: ignore[no-any-return]
 
 
 @cached_njit

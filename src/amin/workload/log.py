@@ -24,7 +24,7 @@ from amin.prompt_text import prompt_text
 from amin.workload.csv_trace import MAX_ROWS, opened
 from amin.workload.hashed_prompt import HashedPrompt
 from amin.workload.json_trace import num_tokens
-from amin.workload.trace import Texts, Trace, as_objects
+from amin.workload.trace import Ints, Texts, Trace, as_objects
 
 _LONGEST_LINE = 2**24
 
@@ -56,6 +56,11 @@ class Log:
     is_cut: npt.NDArray[np.bool_]
     model: Texts
     num_broken: int
+
+    @property
+    def num_made(self) -> Ints:
+        """Tokens that were made of each reply."""
+        return self.trace.num_output_tokens - self.is_cut
 
 
 def is_log(start: str) -> bool:

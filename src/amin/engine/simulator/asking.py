@@ -65,6 +65,5 @@ class Asking:
             named = estimate.predicted_class or named
         if state.groups[slot, 0] >= ALL and named is not None:
             group = self._classes.count(named)
-            is_anew = self._classes.taken_over is not None
+            is_anew = self._classes.handed_over() is not None
             state.groups[slot, CLASS] = group + (ANEW if is_anew else 0)
-            self._classes.taken_over = None

@@ -88,6 +88,5 @@ def _one_by_one(codes: Ints, feature: int) -> Ints:
     values, groups = Values(feature), []
     for code in codes.tolist():
         group = values.count(code)
-        groups.append(group + (ANEW if values.taken_over is not None else 0))
-        values.taken_over = None
+        groups.append(group + (ANEW if values.handed_over() is not None else 0))
     return np.array(groups, np.int64)

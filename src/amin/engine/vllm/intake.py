@@ -5,8 +5,7 @@ Nothing in here raises: a request that cannot be predicted runs with the bound 1
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +15,10 @@ from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints, prompt_of
 from amin.engine.vllm.log import RequestLog
 from amin.predictor.foretold import engine_side
-from amin.predictor.guarded import WARNING_INTERVAL, GuardedPredictor
+from amin.predictor.guarded import GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import OnlinePredictor
+from amin.predictor.seldom import Seldom
 from amin.request import LengthEstimate, Request
 
 
@@ -55,12 +55,13 @@ class Intake:
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints
-        self._next_warning = -float("inf")
+        self._seldom = Seldom()
         self._known: dict[str, Known] = {}
 
     def arrived(self, scheduler: Any, request: seam.Request) -> Known:
         """What is known, with the interval to believe until `answers` has a better one."""
-        hints = self._hints(request)
+        told = _told(request)
+        hints = self._hints(request, told)
         facts = Request(
             request_id=request.request_id,
             num_prompt_tokens=request.num_prompt_tokens,
@@ -71,9 +72,9 @@ class Intake:
             hint=hints.estimate,
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
-            client=hints.client or seam.adapter(request) or _key(request) or request.cache_salt,
-            prompt=self._prompt(request),
-            foretold=self._foretold(request),
+            client=hints.client or seam.adapter(request) or api_key(told) or request.cache_salt,
+            prompt=prompt_of(told) if self._log_prompts else None,
+            foretold=foretold(told) if self._needs_text else None,
         )
         estimate = hints.estimate
         if estimate is None and not self._is_online:
@@ -114,25 +115,14 @@ class Intake:
         known = self._known.get(request_id)
         return known.estimate if known else None
 
-    def _prompt(self, request: seam.Request) -> str | None:
-        params = request.sampling_params
-        return prompt_of(params.extra_args) if self._log_prompts and params is not None else None
-
-    def _foretold(self, request: seam.Request) -> LengthEstimate | None:
-        params = request.sampling_params
-        return foretold(params.extra_args) if self._needs_text and params is not None else None
-
-    def _hints(self, request: seam.Request) -> Hints:
-        params = request.sampling_params
-        if not self._client_hints or params is None:
+    def _hints(self, request: seam.Request, told: Mapping[str, Any] | None) -> Hints:
+        if not self._client_hints:
             return Hints()
         try:
-            return parse_hints(params.extra_args, request.max_tokens)
+            return parse_hints(told, request.max_tokens)
         except Exception as error:  # whatever a client can think of, the engine goes on
             self.num_bad_hints += 1
-            now = time.monotonic()
-            if now >= self._next_warning:
-                self._next_warning = now + WARNING_INTERVAL
+            if self._seldom.is_due():
                 seam.logger.warning(
                     "request %s: hint ignored: %s (%d so far)",
                     request.request_id,
@@ -150,6 +140,7 @@ def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
     return replace(facts, predicted_class=named)
 
 
-def _key(request: seam.Request) -> str | None:
+def _told(request: seam.Request) -> Mapping[str, Any] | None:
+    """What the request brings beside vLLM's own: from its client, and from `HintMiddleware`."""
     params = request.sampling_params
-    return api_key(params.extra_args) if params is not None else None
+    return params.extra_args if params is not None else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from amin.engine.vllm import seam
 from amin.errors import ConfigError
-from amin.predictor.guarded import WARNING_INTERVAL
+from amin.predictor.seldom import Seldom
 from amin.predictor.worker import Worker
 from amin.request import LengthEstimate, Request
 
@@ -39,7 +38,7 @@ class RequestLog:
         self._path = path
         self._salt = secrets.token_bytes(16)
         self._worker = Worker("amin-log")
-        self._next_warning = 0.0
+        self._seldom = Seldom()
         self.num_lost = 0
         try:
             self._file = path.open("a", encoding="utf-8")
@@ -107,9 +106,7 @@ class RequestLog:
         return hashlib.blake2b(data, digest_size=8, key=self._salt).digest()
 
     def _warn(self, what: str) -> None:
-        now = time.monotonic()
-        if now >= self._next_warning:
-            self._next_warning = now + WARNING_INTERVAL
+        if self._seldom.is_due():
             seam.logger.warning(
                 "amin: log %s: %s (%d lines lost so far)", self._path, what, self.num_lost
             )

@@ -27,7 +27,7 @@ from amin.engine.vllm.hints import (
 from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
 from amin.predictor.foretold import api_side
-from amin.prompt_text import prompt_text, shortened
+from amin.prompt_text import both_ends, prompt_text
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -83,7 +83,7 @@ class HintMiddleware:
             notes[PREDICTED] = with_prediction(estimate) if estimate else None
         if self._log_prompts:
             prompt = prompt_text(request)
-            notes[PROMPT] = None if prompt is None else shortened(prompt)
+            notes[PROMPT] = None if prompt is None else both_ends(prompt)
         for name, value in notes.items():
             request["vllm_xargs"].pop(name, None)
             if value is not None:

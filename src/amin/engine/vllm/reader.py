@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from amin.engine.vllm.hints import MAX_TOKENS
-from amin.predictor.guarded import WARNING_INTERVAL
 from amin.predictor.interface import Predictor
+from amin.predictor.seldom import Seldom
 from amin.prompt_text import prompt_text
 from amin.request import LengthEstimate, Request
 
@@ -25,7 +24,7 @@ class TextReader:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._next_warning = 0.0
+        self._seldom = Seldom()
 
     async def read(self, body: Mapping[str, Any]) -> LengthEstimate | None:
         """The estimate for the request with this body; None for one without a text."""
@@ -44,9 +43,7 @@ class TextReader:
             return None
 
     def _warn(self, error: Exception) -> None:
-        now = time.monotonic()
-        if now >= self._next_warning:
-            self._next_warning = now + WARNING_INTERVAL
+        if self._seldom.is_due():
             _LOGGER.warning(
                 "predictor %s: %s: %s; such requests have no prediction",
                 self._predictor.name,
