@@ -59,7 +59,7 @@ class Values:
         self._feature = feature
         self._sightings = SIGHTINGS[feature]
         self.groups: dict[Hashable, int] = {}
-        self._taken_over: int | None = None
+        self.taken_over: int | None = None
         self._arrivals: dict[int, int] = {}
         self._seen: dict[Hashable, int] = {}
         self._since_halving = 0
@@ -84,9 +84,9 @@ class Values:
             if len(self.groups) < MAX_GROUPS:
                 group = group_number(self._feature, len(self.groups) + 1)
                 return self._give(value, group, seen)
-            self._taken_over = self._rarer_than(seen)
-            if self._taken_over is not None:
-                return self._give(value, self._taken_over, seen)
+            self.taken_over = self._rarer_than(seen)
+            if self.taken_over is not None:
+                return self._give(value, self.taken_over, seen)
         self._seen[value] = seen
         if len(self._seen) > MAX_CANDIDATES:
             del self._seen[next(iter(self._seen))]
@@ -98,7 +98,7 @@ class Values:
 
     def handed_over(self) -> int | None:
         """The group that the last arrival took over, told once; None for none."""
-        group, self._taken_over = self._taken_over, None
+        group, self.taken_over = self.taken_over, None
         return group
 
     def _give(self, value: Hashable, group: int, num_arrivals: int) -> int:
@@ -135,7 +135,10 @@ class Groups:
         """(`of`, groups that begin anew), for a request that arrives: counts its values."""
         found = zip(self.values, values_of(request), strict=True)
         row = tuple([ALL if value is None else feature.count(value) for feature, value in found])
-        anew = [group for f in self.values if (group := f.handed_over()) is not None]
+        # Nearly always none: a look costs less than a call.
+        anew = [feature.taken_over for feature in self.values if feature.taken_over is not None]
+        for feature in self.values if anew else ():
+            feature.handed_over()
         return row, anew
 
 
