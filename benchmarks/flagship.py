@@ -29,6 +29,7 @@ import numpy as np
 from rich.console import Console
 
 from amin.engine.settings import TAIL_PROMISE
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.metrics.latency import e2e_latencies
 from amin.metrics.summary import summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
@@ -112,8 +113,9 @@ def measure(
     row = cell.row
     kept = promise if row.is_promised else None
     predictor = floors if row.has_floors else "constant:1"
+    shape = SimulatorConfig(NUM_BLOCKS, 16, watermark=row.watermark)
     run = _simulated if engine == "simulator" else _dry
-    result = run(row, predictor, kept, trace_of(cell, replies))
+    result = run(shape, row, predictor, kept, trace_of(cell, replies))
     summary = summarize(result)
     assert summary.num_finished == NUM_REQUESTS, (cell, summary)
     return [
@@ -125,23 +127,23 @@ def measure(
     ]
 
 
-def _simulated(row: Row, predictor: str, promise: float | None, trace: Trace) -> RunResult:
-    from amin.engine.simulator import SimulatedEngine, SimulatorConfig
-
-    config = SimulatorConfig(NUM_BLOCKS, 16, watermark=row.watermark)
-    engine = SimulatedEngine(config, row.policy, predictor=predictor, tail_promise=promise)
+def _simulated(
+    shape: SimulatorConfig, row: Row, predictor: str, promise: float | None, trace: Trace
+) -> RunResult:
+    engine = SimulatedEngine(shape, row.policy, predictor=predictor, tail_promise=promise)
     return engine.simulate(trace).result()
 
 
-def _dry(row: Row, predictor: str, promise: float | None, trace: Trace) -> RunResult:
+def _dry(
+    shape: SimulatorConfig, row: Row, predictor: str, promise: float | None, trace: Trace
+) -> RunResult:
     from amin.engine.vllm.config import AminConfig
     from amin.engine.vllm.dry import DryConfig, DryEngine
 
     scheduler: str | AminConfig = row.policy
     if not row.policy.startswith("vllm-"):
         scheduler = AminConfig(row.policy, predictor, client_hints=True, tail_promise=promise)
-    config = DryConfig(num_gpu_blocks=NUM_BLOCKS + 1, watermark=row.watermark)
-    return DryEngine(config, scheduler).run(list(trace))
+    return DryEngine(DryConfig.of(shape), scheduler).run(list(trace))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -35,9 +35,6 @@ from amin.report.terminal import progress
 
 BASELINE, OURS = "vllm-fcfs", "amin, told class or client"
 
-LONGEST = 2**20
-"""What the imaginary model of vllm-dry allows: longer than any request here."""
-
 MAY_LOSE: dict[str, tuple[str, dict[str, Any]]] = {
     "32 seats": ("lmsys-like", {"kv_tokens": 131_056, "max_num_seqs": 32}),
     "blocks stay cached": ("sharegpt", {"kv_tokens": 32_752, "enable_prefix_caching": True}),
@@ -115,17 +112,7 @@ def _on_vllm(cell: Cell, is_async: bool) -> RunResult:
             tail_promise=cell.setting.tail_promise,
             seed=cell.setting.seed,
         )
-    engine = DryConfig(
-        # One block of vLLM's pool is never used.
-        num_gpu_blocks=shape.num_blocks + 1,
-        block_size=shape.block_size,
-        max_num_seqs=shape.max_num_seqs,
-        max_num_batched_tokens=shape.max_num_batched_tokens,
-        max_model_len=min(shape.max_model_len, LONGEST),
-        enable_prefix_caching=shape.enable_prefix_caching,
-        step_time=shape.step_time,
-        async_scheduling=is_async,
-    )
+    engine = DryConfig.of(shape, async_scheduling=is_async)
     return DryEngine(engine, scheduler).run(list(cell.traffic.trace(cell.setting.seed, shape)))
 
 

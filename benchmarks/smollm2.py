@@ -17,8 +17,10 @@ from rich.console import Console
 
 from amin.demo.budget import Plan
 from amin.demo.contenders import BASELINE, Contender, contenders
+from amin.demo.measured import measure
 from amin.demo.model import smollm2
-from amin.demo.run import measure, serve_with, served_prompts
+from amin.demo.prompts import served_prompts
+from amin.demo.run import serve_with
 from amin.demo.serve_one import ServeJob
 from amin.metrics.summary import Summary, summarize
 from amin.report.terminal import progress

@@ -93,39 +93,30 @@ def check_on_random_workloads(
 def assert_decided_alike(
     policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]
 ) -> RunResult:
-    """Every record of vLLM's run, which is returned, is that of the simulator's."""
-    real = _dry_run(policy, shape, step_time, jobs)
-    _assert_equal(real, _simulated_run(policy, shape, step_time, jobs))
-    return real
-
-
-def _dry_run(policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]) -> RunResult:
-    """Serve `jobs` with vLLM's scheduler.
+    """Every record of vLLM's run, which is returned, is that of the simulator's.
 
     `shape` has the names of `SimulatorConfig`, and tail_promise and predictor.
     """
     shape = dict(shape)
-    promise, predictor = shape.pop("tail_promise", None), shape.pop("predictor", "constant:1")
-    blocks, floor = shape.pop("num_blocks"), shape.pop("forecast_floor")
-    # One block of vLLM's pool is never used.
-    shape |= {"num_gpu_blocks": blocks + 1, "step_time": step_time}
-    config = dry.DryConfig(**shape)
-    if policy in STOCK:
-        return dry.DryEngine(config, policy).run(jobs)
-    ours = AminConfig(
-        policy, predictor, client_hints=True, forecast_floor=floor, tail_promise=promise, seed=3
-    )
-    return dry.DryEngine(config, ours).run(jobs)
-
-
-def _simulated_run(
-    policy: str, shape: dict[str, Any], step_time: StepTime, jobs: list[Job]
-) -> RunResult:
-    """Serve `jobs` with the simulator."""
-    shape = dict(shape)
-    ours = {name: shape.pop(name) for name in ("tail_promise", "predictor") if name in shape}
+    of_ours = "tail_promise", "predictor"
+    ours: dict[str, Any] = {name: shape.pop(name) for name in of_ours if name in shape}
     config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
-    return SimulatedEngine(config, policy, **ours, seed=3).run(jobs)
+    real = _dry_run(policy, config, ours, jobs)
+    _assert_equal(real, SimulatedEngine(config, policy, **ours, seed=3).run(jobs))
+    return real
+
+
+def _dry_run(
+    policy: str, shape: SimulatorConfig, ours: dict[str, Any], jobs: list[Job]
+) -> RunResult:
+    """Serve `jobs` with vLLM's scheduler."""
+    scheduler: str | AminConfig = policy
+    if policy not in STOCK:
+        told = {"predictor": "constant:1", "tail_promise": None} | ours
+        scheduler = AminConfig(
+            policy, client_hints=True, forecast_floor=shape.forecast_floor, seed=3, **told
+        )
+    return dry.DryEngine(dry.DryConfig.of(shape), scheduler).run(jobs)
 
 
 def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -30,3 +32,13 @@ def halves() -> tuple[list[Prompt], list[Prompt]]:
     """(prompts to measure class bounds on, prompts to serve): every other one of each kind."""
     prompts = read_prompts()
     return prompts[::2], prompts[1::2]
+
+
+def served_prompts(number: int, seed: int) -> list[Prompt]:
+    """The prompts to serve, in an order drawn from the seed; they repeat beyond one round."""
+    _, prompts = halves()
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    while len(order) < number:
+        order += rng.permutation(len(prompts)).tolist()
+    return [prompts[i] for i in order[:number]]

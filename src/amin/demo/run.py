@@ -3,44 +3,33 @@
 Every contender gets a fresh process, the same prompts, arrivals and sampling seeds, the same tight
 KV cache, and is told the same: what a server could know, the lengths of replies to other prompts of
 each kind, measured beforehand; as a table, or as what a server would have learned from them. The
-baseline runs twice, so that the page can tell a
-difference from the noise of the machine.
+baseline runs twice, so that the page can tell a difference from the noise of the machine.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from amin.demo.budget import Budget, Plan, Speed
 from amin.demo.contenders import BASELINE, Contender, contenders
 from amin.demo.first_look import WHAT, first_look
+from amin.demo.measured import Measured, learned_from, measure
 from amin.demo.model import smollm2
-from amin.demo.prompts import Prompt, halves
+from amin.demo.prompts import Prompt, served_prompts
 from amin.demo.serve_one import ServeJob
-from amin.errors import AminError, ConfigError
+from amin.demo.serving import serve
+from amin.errors import ConfigError
 from amin.predictor.class_table import ClassBounds, write_class_table
-from amin.predictor.features import FEATURES
-from amin.predictor.lengths import LearnedLengths
 from amin.predictor.saved import save, snapshot
 from amin.record import RunResult
 from amin.report import require_report
-from amin.report.results import read_result
 from amin.report.table import as_csv, as_markdown, as_table
-from amin.report.terminal import Advance, Track, console, progress
-from amin.request import Request
-
-BOUND_QUANTILE = 0.25
-"""Of a dozen replies: the third shortest. A smaller one would be the shortest, by chance."""
+from amin.report.terminal import Track, console, progress
 
 
 @dataclass(frozen=True)
@@ -58,29 +47,6 @@ class DemoConfig:
         for name in ("minutes", "load"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: > 0")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Replies to each kind of prompt, (tokens of the prompt, of the reply), and the speed."""
-
-    replies: dict[str, list[tuple[int, int]]]
-    speed: Speed
-
-    @property
-    def bounds(self) -> dict[str, tuple[int, int]]:
-        """(lower, upper) bounds of the reply length by kind of prompt."""
-        found = {}
-        for kind, replies in sorted(self.replies.items()):
-            lengths = [length for _, length in replies]
-            found[kind] = max(int(np.quantile(lengths, BOUND_QUANTILE)), 1), max(lengths)
-        return found
-
-    @property
-    def priorities(self) -> dict[str, int]:
-        """The kinds ranked by their lower bound: what vLLM's priority scheduling is told."""
-        ranked = sorted(self.bounds, key=self.bounds.__getitem__)
-        return {kind: rank for rank, kind in enumerate(ranked)}
 
 
 def run_demo(config: DemoConfig, out: Path, names: Sequence[str] = ()) -> list[RunResult]:
@@ -113,43 +79,6 @@ def run_demo(config: DemoConfig, out: Path, names: Sequence[str] = ()) -> list[R
     return results
 
 
-def served_prompts(number: int, seed: int) -> list[Prompt]:
-    """The prompts to serve, in an order drawn from the seed; they repeat beyond one round."""
-    _, prompts = halves()
-    rng = np.random.default_rng(seed)
-    order: list[int] = []
-    while len(order) < number:
-        order += rng.permutation(len(prompts)).tolist()
-    return [prompts[i] for i in order[:number]]
-
-
-def measure(model: Path, track: Track, max_tokens: int = ServeJob.max_tokens) -> Measured:
-    """Serve the other half of the prompts under ample memory."""
-    prompts, _ = halves()
-    settings = {"scheduler": "vllm-fcfs", "num_gpu_blocks": 1024, "max_tokens": max_tokens}
-    job = _job(prompts, model, name="measuring", **settings)
-    start = time.monotonic()
-    result = _serve_in_process(job, track("measuring lengths and speed", len(prompts)))
-    replies: dict[str, list[tuple[int, int]]] = {}
-    for prompt, record in zip(prompts, result.records, strict=True):
-        reply = record.num_prompt_tokens, record.num_output_tokens
-        replies.setdefault(prompt.kind, []).append(reply)
-    return Measured(replies, Speed.of(result, time.monotonic() - start))
-
-
-def learned_from(measured: Measured, max_tokens: int) -> LearnedLengths:
-    """What a server knows that has served these replies, kind named and all."""
-    lengths = LearnedLengths()
-    of_all = [(kind, reply) for kind, replies in measured.replies.items() for reply in replies]
-    nobody = np.zeros((1, len(FEATURES)), np.int64)
-    for i in np.random.default_rng(0).permutation(len(of_all)).tolist():
-        kind, (num_prompt_tokens, length) = of_all[i]
-        request = Request("", num_prompt_tokens, max_tokens, predicted_class=kind)
-        lengths.learn(lengths.arrived(request), length, is_censored=length >= max_tokens)
-        lengths.refresh(nobody)
-    return lengths
-
-
 def serve_with(
     contender: Contender,
     plan: Plan,
@@ -166,9 +95,11 @@ def serve_with(
         predictor = write_class_table(Path(directory, "classes.json"), classes)
         known = Path(directory, "lengths.npz")
         save(snapshot(learned_from(measured, max_tokens)), known)
-        job = _job(
+        advance = track(f"serving: {contender.name}", len(prompts))
+        return serve(
             prompts,
             model,
+            advance,
             name=contender.name,
             scheduler=contender.scheduler,
             watermark=contender.watermark,
@@ -179,35 +110,6 @@ def serve_with(
             seed=seed,
             max_tokens=max_tokens,
         )
-        return _serve_in_process(job, track(f"serving: {contender.name}", len(prompts)))
-
-
-def _job(prompts: Sequence[Prompt], model: Path, **settings: object) -> dict[str, object]:
-    rows = [(prompt.id, prompt.kind, prompt.text) for prompt in prompts]
-    return {"model": str(model), "prompts": rows, **settings}
-
-
-def _serve_in_process(job: dict[str, object], advance: Advance) -> RunResult:
-    with tempfile.TemporaryDirectory() as directory:
-        out, description = Path(directory, "result"), Path(directory, "job.json")
-        complete = ServeJob(**job, out=str(out))  # type: ignore[arg-type]
-        description.write_text(json.dumps(asdict(complete)))
-        log = Path(directory, "log")
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "amin.demo.serve_one", str(description)],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith('{"ended"'):
-                    advance()
-        if process.wait() != 0:
-            tail = "\n".join(log.read_text().splitlines()[-15:])
-            raise AminError(f"serving with {complete.name} failed:\n{tail}")
-        return read_result(out)
 
 
 def _in_words(plan: Plan, speed: Speed, config: DemoConfig) -> str:

@@ -3,7 +3,7 @@ import pytest
 
 from amin.demo.budget import Speed
 from amin.demo.contenders import BASELINE, CONTENDERS, contenders
-from amin.demo.run import Measured, learned_from
+from amin.demo.measured import Measured, learned_from
 from amin.engine.vllm.config import AminConfig
 from amin.errors import ConfigError, UnknownNameError
 from amin.policy.catalog import POLICIES

@@ -1,7 +1,6 @@
 from collections import Counter
 
-from amin.demo.prompts import halves, read_prompts
-from amin.demo.run import served_prompts
+from amin.demo.prompts import halves, read_prompts, served_prompts
 
 
 def test_a_hundred_or_more_prompts_of_eight_kinds_ship() -> None:

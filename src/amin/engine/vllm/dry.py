@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -25,10 +25,16 @@ from amin.errors import AminError, ConfigError
 from amin.record import RequestRecord, RunResult
 from amin.workload.interface import Job, check_workload
 
+if TYPE_CHECKING:
+    from amin.engine.simulator import SimulatorConfig
+
 STOP_TOKEN = 2
 FIRST_OWN_TOKEN = 2**30
 """From here on each request has a token of its own, of which unknown prompts and replies are made:
 no two share a prefix that the workload does not say they share."""
+
+LONGEST = 2**20
+"""What the imaginary model allows, in tokens."""
 
 _MODEL_CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -39,7 +45,7 @@ _MODEL_CONFIG = {
     "num_key_value_heads": 1,
     "num_hidden_layers": 1,
     "vocab_size": 2**31 - 1,
-    "max_position_embeddings": 2**20,
+    "max_position_embeddings": LONGEST,
     "torch_dtype": "bfloat16",
 }
 
@@ -79,6 +85,23 @@ class DryConfig:
                     f"kv_cache_groups: got {(kind, window)!r}, allowed: ('full', 0), "
                     "('sliding', tokens) or ('chunked', tokens)"
                 )
+
+    @classmethod
+    def of(cls, shape: SimulatorConfig, **more: Any) -> DryConfig:
+        """The engine that the simulator is of this shape; `more` is what that does not know."""
+        return cls(
+            # One block of vLLM's pool is never used.
+            num_gpu_blocks=shape.num_blocks + 1,
+            block_size=shape.block_size,
+            max_num_seqs=shape.max_num_seqs,
+            max_num_batched_tokens=shape.max_num_batched_tokens,
+            long_prefill_token_threshold=shape.long_prefill_token_threshold,
+            max_model_len=min(shape.max_model_len, LONGEST),
+            enable_prefix_caching=shape.enable_prefix_caching,
+            watermark=shape.watermark,
+            step_time=shape.step_time,
+            **more,
+        )
 
 
 class DryEngine:
