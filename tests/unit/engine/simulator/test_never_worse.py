@@ -48,19 +48,36 @@ def _latencies(policy: str, trace: Trace, promise: float | None) -> np.ndarray:
     return np.asarray(times[:, FINISH] - times[:, ARRIVAL])
 
 
-def _trace(load: float, seed: int) -> Trace:
-    trace = at_load(generate("lmsys-like", 1000, seed=seed), load, CONFIG, seed)
+def _trace(load: float, seed: int, num_requests: int = 1000) -> Trace:
+    trace = at_load(generate("lmsys-like", num_requests, seed=seed), load, CONFIG, seed)
     # Ten times too long must not be cut to what is possible.
     return replace(trace, max_tokens=np.full(len(trace), 8000))
 
 
 @pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("promise", [0.9, 1.0])
-def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], promise: float) -> None:
-    """Above capacity the mean is well below FCFS's, whatever is told, and the tail as promised.
+@pytest.mark.parametrize("load", [1.1, 1.5, 2.5])
+def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], load: float) -> None:
+    """Above capacity mean, 99th percentile and worst case are below FCFS's, whatever is told.
 
-    The 99th percentile is that of a thousand requests from an empty start: 1.16 x FCFS's at most
-    where all that is told is noise, 1.06 x with a promise of .9 (two seeds each).
+    With the default promise, of 3,000 requests from an empty start; the mean by a third or more.
+    """
+    trace = _trace(load, 1, 3000)
+    fcfs = _latencies("vllm-fcfs", trace, None)
+    ours = _latencies("expected-volume", told(trace), 1.0)
+    assert ours.mean() < 0.7 * fcfs.mean()
+    assert np.quantile(ours, 0.99) < np.quantile(fcfs, 0.99)
+    assert ours.max() < fcfs.max()
+
+
+@pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("promise", "most"), [(0.9, 1.06), (1.0, 1.16)])
+def test_what_a_lie_costs_at_the_start(
+    told: Callable[[Trace], Trace], promise: float, most: float
+) -> None:
+    """Of the first thousand requests the 99th percentile is at most so many times FCFS's.
+
+    As long as the wait is but a few times a reply's own time, what FCFS would have done is
+    estimated too high. Means of two seeds at 1.5 x capacity; the mean latency is well below FCFS's.
     """
     means, tails = [], []
     for seed in (1, 2):
@@ -70,7 +87,7 @@ def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], promise: float) -
         means.append(ours.mean() / fcfs.mean())
         tails.append(np.quantile(ours, 0.99) / np.quantile(fcfs, 0.99))
     assert np.mean(means) < 0.8
-    assert np.mean(tails) < (1.06 if promise < 1 else 1.16)
+    assert np.mean(tails) < most
 
 
 @pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
