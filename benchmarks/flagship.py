@@ -6,7 +6,7 @@ real BERT predicted, `amin_tail` is A_min (dynamic) with the classes' floors. Ra
 on the same requests, the mean over rates and seeds. The last line is the same as JSON.
 
     python -m benchmarks flagship [--engine vllm-dry|simulator] [--replies FILE.csv.gz]
-                                  [--seeds 1,2,...] [--tail-promise X]
+                                  [--seeds 1,2,...] [--requests N] [--tail-promise X]
 
 The two engines decide alike, request by request (`pytest tests/dry/test_simulated_promise.py`);
 vLLM's own scheduler takes some ten times as long.
@@ -83,6 +83,7 @@ class Cell:
     row: Row
     rate: int
     seed: int
+    num_requests: int = NUM_REQUESTS
 
 
 @cache
@@ -96,7 +97,7 @@ def trace_of(cell: Cell, replies: Path | None) -> Trace:
     """The requests; without a class where nothing is to be known."""
     trace = lmsys_like(
         served(replies),
-        num_requests=NUM_REQUESTS,
+        num_requests=cell.num_requests,
         requests_per_second=cell.rate,
         seed=cell.seed,
         class_priorities=True,
@@ -117,7 +118,7 @@ def measure(
     run = _simulated if engine == "simulator" else _dry
     result = run(shape, row, predictor, kept, trace_of(cell, replies))
     summary = summarize(result)
-    assert summary.num_finished == NUM_REQUESTS, (cell, summary)
+    assert summary.num_finished == cell.num_requests, (cell, summary)
     return [
         summary.mean_e2e_latency,
         summary.p99_e2e_latency,
@@ -152,11 +153,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--engine", choices=["vllm-dry", "simulator"], default="vllm-dry")
     parser.add_argument("--replies", type=Path, help="the CSV published with SSJF")
     parser.add_argument("--seeds", default="1,2,3,4,5")
+    parser.add_argument("--requests", type=int, default=NUM_REQUESTS, help="at each rate")
     parser.add_argument("--tail-promise", type=float, default=TAIL_PROMISE)
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    cells = [Cell(row, rate, seed) for rate, seed, row in product(RATES, seeds, ROWS)]
+    cells = [
+        Cell(row, rate, seed, options.requests) for rate, seed, row in product(RATES, seeds, ROWS)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}
         floors = write_class_table(Path(folder, "floors.json"), classes)
@@ -173,8 +177,8 @@ def _print(found: np.ndarray, options: argparse.Namespace) -> None:
     """`found` by (rate and seed, row, column)."""
     ratios = (found / np.maximum(found[:, :1], 1e-12)).mean(axis=0)
     print(
-        f"{options.engine}, seeds {options.seeds}, tail promise {options.tail_promise:g}, ÷ stock "
-        "FCFS on the same requests, mean over rates and seeds\n"
+        f"{options.engine}, seeds {options.seeds}, {options.requests} requests each, tail promise "
+        f"{options.tail_promise:g}, ÷ stock FCFS on the same requests, mean over rates and seeds\n"
     )
     print(f"| | {' | '.join(COLUMNS)} |")
     print("|---|" + "---|" * len(COLUMNS))

@@ -35,6 +35,12 @@ class Place:
     kv_tokens: int
     load: str
 
+    @property
+    def is_at_capacity(self) -> bool:
+        """Whether as much arrives as can be served, or more."""
+        arrivals = _arrivals(self.load)
+        return "load" not in arrivals or arrivals["load"] >= 1
+
 
 @dataclass(frozen=True)
 class MapCell(Cell):

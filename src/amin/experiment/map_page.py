@@ -70,17 +70,24 @@ def _introduction(found: Mapped) -> str:
 
 
 def summary(found: Mapped) -> str:
-    """How often each policy gains and loses, over all places."""
+    """What each policy gains where there is too much to do, and how often, over all places."""
+    busy = [place for place in found.rows if place.is_at_capacity]
     lines = [
-        "| policy | mean, median over places | places with mean < .95 | > 1.05 | p99 > 1.05 |",
-        "|---|---|---|---|---|",
+        f"| policy | mean, p99 at capacity or above ({len(busy)} places) | mean, median over all "
+        "| places with mean < .95 | > 1.05 | p99 > 1.05 |",
+        "|---|---|---|---|---|---|",
     ]
     for label in found.config.labels[1:]:
-        means = sorted(found.ratio(p, label, "mean_e2e_latency")[0] for p in found.rows)
-        tails = [found.ratio(p, label, "p99_e2e_latency")[0] for p in found.rows]
+        means, tails = (
+            {place: found.ratio(place, label, column)[0] for place in found.rows}
+            for _, column in COLUMNS[:2]
+        )
+        at_capacity = [f"{sum(of[p] for p in busy) / len(busy):.2f}" for of in (means, tails)]
         lines.append(
-            f"| {label} | {means[len(means) // 2]:.2f} | {_share(m < 0.95 for m in means)} "
-            f"| {_share(m > 1.05 for m in means)} | {_share(t > 1.05 for t in tails)} |"
+            f"| {label} | {', '.join(at_capacity)} | {sorted(means.values())[len(means) // 2]:.2f} "
+            f"| {_share(m < 0.95 for m in means.values())} "
+            f"| {_share(m > 1.05 for m in means.values())} "
+            f"| {_share(t > 1.05 for t in tails.values())} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -54,7 +54,16 @@ def test_every_policy_is_tried_in_every_place(tmp_path: Path) -> None:
     assert again.rows == found.rows
     assert len(list(tmp_path.iterdir())) == 4 * 3 * 2
     assert "### chat, 4,096 KV tokens, at once" in as_markdown(found)
+    assert "at capacity or above (4 places)" in as_markdown(found)
     assert "<svg" in as_page(found)
+
+
+@pytest.mark.parametrize(
+    ("load", "is_at_capacity"), [("0.95", False), ("1", True), ("batch", True), ("gamma:4", True)]
+)
+def test_where_there_is_too_much_to_do(load: str, is_at_capacity: bool) -> None:
+    """At capacity or above; all at once, too, and the bursts, which come at 1.1 x."""
+    assert Place("chat", 4096, load).is_at_capacity == is_at_capacity
 
 
 def test_who_is_told_nothing_knows_nothing() -> None:
