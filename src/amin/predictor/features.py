@@ -52,14 +52,15 @@ class Values:
 
     When all are taken, a value that has become far more common than the rarest that has one takes
     it over. So tenants and templates of last month make room for those of today, and where there
-    are many alike, those that have a group keep it.
+    are many alike, those that have a group keep it. Each that is taken over is added to
+    `handed_over`, which several features may share, for whoever forgets what was learned of it.
     """
 
-    def __init__(self, feature: int) -> None:
+    def __init__(self, feature: int, handed_over: list[int] | None = None) -> None:
         self._feature = feature
         self._sightings = SIGHTINGS[feature]
         self.groups: dict[Hashable, int] = {}
-        self.taken_over: int | None = None
+        self.handed_over = [] if handed_over is None else handed_over
         self._arrivals: dict[int, int] = {}
         self._seen: dict[Hashable, int] = {}
         self._since_halving = 0
@@ -71,10 +72,7 @@ class Values:
         self.groups, self._arrivals = dict(groups), dict(arrivals)
 
     def count(self, value: Hashable) -> int:
-        """A request with this value arrives: its group, or `ALL`.
-
-        Where it takes over another's group, `handed_over` says so.
-        """
+        """A request with this value arrives: its group, or `ALL`."""
         group = self.groups.get(value)
         if group is not None:
             self._arrivals[group] += 1
@@ -84,9 +82,10 @@ class Values:
             if len(self.groups) < MAX_GROUPS:
                 group = group_number(self._feature, len(self.groups) + 1)
                 return self._give(value, group, seen)
-            self.taken_over = self._rarer_than(seen)
-            if self.taken_over is not None:
-                return self._give(value, self.taken_over, seen)
+            group = self._rarer_than(seen)
+            if group is not None:
+                self.handed_over.append(group)
+                return self._give(value, group, seen)
         self._seen[value] = seen
         if len(self._seen) > MAX_CANDIDATES:
             del self._seen[next(iter(self._seen))]
@@ -95,11 +94,6 @@ class Values:
             if self._since_halving == ARRIVALS_PER_HALVING:
                 self._halve()
         return ALL
-
-    def handed_over(self) -> int | None:
-        """The group that the last arrival took over, told once; None for none."""
-        group, self.taken_over = self.taken_over, None
-        return group
 
     def _give(self, value: Hashable, group: int, num_arrivals: int) -> int:
         self.groups[value], self._arrivals[group] = group, num_arrivals
@@ -123,7 +117,8 @@ class Groups:
     """The groups of requests: a row of numbers from 1 on, of which each feature has its own."""
 
     def __init__(self) -> None:
-        self.values = [Values(feature) for feature in range(len(FEATURES))]
+        self._handed_over: list[int] = []
+        self.values = [Values(feature, self._handed_over) for feature in range(len(FEATURES))]
 
     def of(self, request: Request) -> tuple[int, ...]:
         """A group for each feature, `ALL` where the value is missing, or rare so far."""
@@ -135,10 +130,10 @@ class Groups:
         """(`of`, groups that begin anew), for a request that arrives: counts its values."""
         found = zip(self.values, values_of(request), strict=True)
         row = tuple([ALL if value is None else feature.count(value) for feature, value in found])
-        # Nearly always none: a look costs less than a call.
-        anew = [feature.taken_over for feature in self.values if feature.taken_over is not None]
-        for feature in self.values if anew else ():
-            feature.handed_over()
+        if not self._handed_over:
+            return row, ()
+        anew = self._handed_over.copy()
+        self._handed_over.clear()
         return row, anew
 
 

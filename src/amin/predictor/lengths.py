@@ -74,7 +74,8 @@ class LearnedLengths:
         """The groups of a request that has arrived, when its class is known later than that."""
         values = self.values[CLASS]
         group = values.count(digest(name))
-        if values.handed_over() is not None:
+        if values.handed_over:
+            values.handed_over.clear()
             begin_anew(self.survival, group)
         return (*groups[:CLASS], group, *groups[CLASS + 1 :])
 

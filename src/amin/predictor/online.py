@@ -42,8 +42,7 @@ class OnlinePredictor(Predictor):
     def predict(self, request: Request) -> LengthEstimate:
         """From what such replies had so far to max_tokens."""
         limit = max(request.max_tokens, 1)
-        lower = min(self.lengths.lower_bound(request, self.coverage), limit)
-        return LengthEstimate(max(lower, 1), limit)
+        return LengthEstimate(min(self.lengths.lower_bound(request, self.coverage), limit), limit)
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """For use outside an engine, which has arrivals and replies in progress to learn from."""

@@ -65,5 +65,5 @@ class Asking:
             named = estimate.predicted_class or named
         if state.groups[slot, 0] >= ALL and named is not None:
             group = self._classes.count(named)
-            is_anew = self._classes.handed_over() is not None
-            state.groups[slot, CLASS] = group + (ANEW if is_anew else 0)
+            state.groups[slot, CLASS] = group + (ANEW if self._classes.handed_over else 0)
+            self._classes.handed_over.clear()

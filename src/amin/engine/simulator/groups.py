@@ -88,5 +88,6 @@ def _one_by_one(codes: Ints, feature: int) -> Ints:
     values, groups = Values(feature), []
     for code in codes.tolist():
         group = values.count(code)
-        groups.append(group + (ANEW if values.handed_over() is not None else 0))
+        groups.append(group + (ANEW if values.handed_over else 0))
+        values.handed_over.clear()
     return np.array(groups, np.int64)
