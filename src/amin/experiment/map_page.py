@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import fmean
 
 from amin.experiment.map import Mapped, Place
 
@@ -82,9 +83,10 @@ def summary(found: Mapped) -> str:
             {place: found.ratio(place, label, column)[0] for place in found.rows}
             for _, column in COLUMNS[:2]
         )
-        at_capacity = [f"{sum(of[p] for p in busy) / len(busy):.2f}" for of in (means, tails)]
+        at_capacity = [f"{fmean(of[p] for p in busy):.2f}" for of in (means, tails) if busy]
+        middle = sorted(means.values())[len(means) // 2]
         lines.append(
-            f"| {label} | {', '.join(at_capacity)} | {sorted(means.values())[len(means) // 2]:.2f} "
+            f"| {label} | {', '.join(at_capacity) or '-'} | {middle:.2f} "
             f"| {_share(m < 0.95 for m in means.values())} "
             f"| {_share(m > 1.05 for m in means.values())} "
             f"| {_share(t > 1.05 for t in tails.values())} |"

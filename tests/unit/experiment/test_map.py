@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amin.errors import ConfigError
 from amin.experiment.map import MapConfig, Place, run_map, shipped_map
-from amin.experiment.map_page import as_markdown, as_page
+from amin.experiment.map_page import as_markdown, as_page, summary
 from amin.policy.catalog import POLICIES
 
 SMALL = """
@@ -64,6 +65,14 @@ def test_every_policy_is_tried_in_every_place(tmp_path: Path) -> None:
 def test_where_there_is_too_much_to_do(load: str, is_at_capacity: bool) -> None:
     """At capacity or above; all at once, too, and the bursts, which come at 1.1 x."""
     assert Place("chat", 4096, load).is_at_capacity == is_at_capacity
+
+
+def test_a_map_of_quiet_places_alone() -> None:
+    """Nothing is said of loads that it does not have."""
+    config = replace(MapConfig.parse(SMALL, "small.toml"), loads=[0.5], shapes=[], seeds=1)
+    lines = summary(run_map(config)).splitlines()
+    assert "(0 places)" in lines[0]
+    assert lines[2].startswith("| ours, told nothing | - | ")
 
 
 def test_who_is_told_nothing_knows_nothing() -> None:
