@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -33,7 +34,6 @@ from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.metrics.latency import e2e_latencies
 from amin.metrics.summary import summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
-from amin.record import RunResult
 from amin.report.terminal import progress
 from amin.workload.lmsys_like import (
     NOMINAL_FLOORS,
@@ -43,6 +43,9 @@ from amin.workload.lmsys_like import (
     read_replies,
 )
 from amin.workload.trace import Trace
+
+if TYPE_CHECKING:
+    from amin.engine.vllm.dry import DryEngine
 
 RATES = (5, 7, 9, 11)
 NUM_REQUESTS = 1500
@@ -115,8 +118,9 @@ def measure(
     kept = promise if row.is_promised else None
     predictor = floors if row.has_floors else "constant:1"
     shape = SimulatorConfig(NUM_BLOCKS, 16, watermark=row.watermark)
-    run = _simulated if engine == "simulator" else _dry
-    result = run(shape, row, predictor, kept, trace_of(cell, replies))
+    make = SimulatedEngine if engine == "simulator" else _on_vllm
+    made = make(shape, row.policy, predictor=predictor, tail_promise=kept)
+    result = made.run(trace_of(cell, replies))
     summary = summarize(result)
     assert summary.num_finished == cell.num_requests, (cell, summary)
     return [
@@ -128,23 +132,10 @@ def measure(
     ]
 
 
-def _simulated(
-    shape: SimulatorConfig, row: Row, predictor: str, promise: float | None, trace: Trace
-) -> RunResult:
-    engine = SimulatedEngine(shape, row.policy, predictor=predictor, tail_promise=promise)
-    return engine.simulate(trace).result()
+def _on_vllm(shape: SimulatorConfig, policy: str, **settings: Any) -> DryEngine:
+    from amin.engine.vllm.dry import DryEngine
 
-
-def _dry(
-    shape: SimulatorConfig, row: Row, predictor: str, promise: float | None, trace: Trace
-) -> RunResult:
-    from amin.engine.vllm.config import AminConfig
-    from amin.engine.vllm.dry import DryConfig, DryEngine
-
-    scheduler: str | AminConfig = row.policy
-    if not row.policy.startswith("vllm-"):
-        scheduler = AminConfig(row.policy, predictor, client_hints=True, tail_promise=promise)
-    return DryEngine(DryConfig.of(shape), scheduler).run(list(trace))
+    return DryEngine.like(shape, policy, **settings)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -99,21 +99,18 @@ def measure(case: Case) -> Found:
 
 
 def _on_vllm(cell: Cell, is_async: bool) -> RunResult:
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
 
-    shape, policy = cell.setting.config, cell.setting.policy
-    assert isinstance(policy, str)
-    scheduler: str | AminConfig = policy
-    if policy != BASELINE:
-        scheduler = AminConfig(
-            policy,
-            client_hints=True,
-            forecast_floor=shape.forecast_floor,
-            tail_promise=cell.setting.tail_promise,
-            seed=cell.setting.seed,
-        )
-    engine = DryConfig.of(shape, async_scheduling=is_async)
-    return DryEngine(engine, scheduler).run(list(cell.traffic.trace(cell.setting.seed, shape)))
+    setting = cell.setting
+    assert isinstance(setting.policy, str)
+    engine = DryEngine.like(
+        setting.config,
+        setting.policy,
+        tail_promise=setting.tail_promise,
+        seed=setting.seed,
+        async_scheduling=is_async,
+    )
+    return engine.run(list(cell.traffic.trace(setting.seed, setting.config)))
 
 
 def _ratios(results: Sequence[RunResult]) -> tuple[float, float]:

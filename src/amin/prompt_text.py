@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 
 def prompt_text(body: Mapping[str, Any]) -> str | None:
@@ -20,13 +20,17 @@ def prompt_text(body: Mapping[str, Any]) -> str | None:
 
 
 LONGEST = 8192
-"""Characters of a prompt that are logged: what no predictor reads need not be kept."""
+"""Letters, bytes or tokens of a prompt that are logged or read: as many from either end."""
+
+Prompt = TypeVar("Prompt", bound=Sequence[Any])
 
 
-def both_ends(prompt: Any, longest: int = LONGEST) -> Any:
-    """As many of its letters, bytes or tokens from either end, where it is longer than that."""
-    half = longest // 2
-    return prompt if len(prompt) <= longest else prompt[:half] + prompt[-half:]
+def both_ends(prompt: Prompt) -> tuple[Prompt, Prompt]:
+    """(its beginning, its end); of one that is not longer than `LONGEST`, (all of it, nothing)."""
+    half = LONGEST // 2
+    if len(prompt) <= LONGEST:
+        return prompt, prompt[:0]  # type: ignore[return-value]
+    return prompt[:half], prompt[-half:]  # type: ignore[return-value]
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.step_time import StepTime
-from amin.engine.stock import STOCK
 from amin.engine.vllm import dry
-from amin.engine.vllm.config import AminConfig
 from amin.predictor.features import BEGINNING
 from amin.record import RunResult
 from amin.request import LengthEstimate, Request
@@ -32,7 +30,7 @@ TOLD_REQUEST = st.tuples(
     st.integers(1, 60),  # prompt
     st.integers(1, 75),  # output
     st.floats(0, 60, width=16),  # arrival
-    st.sampled_from([None, "a", "b"]),  # class
+    st.sampled_from([None, "1", "b"]),  # class, which a predictor may name, too
     st.none() | st.integers(1, 60),  # lower
     st.sampled_from([None, "x", "y"]),  # client
     st.sampled_from([None, 1, 2]),  # how a long prompt begins
@@ -101,22 +99,9 @@ def assert_decided_alike(
     of_ours = "tail_promise", "predictor"
     ours: dict[str, Any] = {name: shape.pop(name) for name in of_ours if name in shape}
     config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
-    real = _dry_run(policy, config, ours, jobs)
+    real = dry.DryEngine.like(config, policy, **ours, seed=3).run(jobs)
     _assert_equal(real, SimulatedEngine(config, policy, **ours, seed=3).run(jobs))
     return real
-
-
-def _dry_run(
-    policy: str, shape: SimulatorConfig, ours: dict[str, Any], jobs: list[Job]
-) -> RunResult:
-    """Serve `jobs` with vLLM's scheduler."""
-    scheduler: str | AminConfig = policy
-    if policy not in STOCK:
-        told = {"predictor": "constant:1", "tail_promise": None} | ours
-        scheduler = AminConfig(
-            policy, client_hints=True, forecast_floor=shape.forecast_floor, seed=3, **told
-        )
-    return dry.DryEngine(dry.DryConfig.of(shape), scheduler).run(jobs)
 
 
 def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:

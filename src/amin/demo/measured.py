@@ -49,10 +49,17 @@ class Measured:
 def measure(model: Path, track: Track, max_tokens: int = ServeJob.max_tokens) -> Measured:
     """Serve the other half of the prompts under ample memory."""
     prompts, _ = halves()
-    settings = {"scheduler": "vllm-fcfs", "num_gpu_blocks": 1024, "max_tokens": max_tokens}
     start = time.monotonic()
     advance = track("measuring lengths and speed", len(prompts))
-    result = serve(prompts, model, advance, name="measuring", **settings)
+    result = serve(
+        prompts,
+        model,
+        advance,
+        name="measuring",
+        scheduler="vllm-fcfs",
+        num_gpu_blocks=1024,
+        max_tokens=max_tokens,
+    )
     replies: dict[str, list[tuple[int, int]]] = {}
     for prompt, record in zip(prompts, result.records, strict=True):
         reply = record.num_prompt_tokens, record.num_output_tokens

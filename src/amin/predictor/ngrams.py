@@ -23,9 +23,6 @@ Words = npt.NDArray[np.uint64]
 
 NUM_BUCKETS = 1 << 18
 
-LONGEST = 8192
-"""Bytes of a prompt that are read: as many from its beginning as from its end."""
-
 SHORTEST_RUN, LONGEST_RUN = 3, 5
 NUM_FIRST, NUM_LAST = 12, 25
 
@@ -36,7 +33,7 @@ _FIRST, _LAST, _PAIR, _RUN = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64
 def as_bytes(prompt: str) -> Bytes:
     """What is read of a prompt."""
     # A lone surrogate is no reason to fail; its place is read as any other letter.
-    return np.frombuffer(both_ends(prompt.encode("utf-8", "replace"), LONGEST), np.uint8)
+    return np.frombuffer(b"".join(both_ends(prompt.encode("utf-8", "replace"))), np.uint8)
 
 
 @cached_njit

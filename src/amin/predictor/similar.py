@@ -23,7 +23,6 @@ from amin.errors import ConfigError
 from amin.jit import cached_njit
 from amin.predictor.interface import Predictor
 from amin.predictor.ngrams import (
-    LONGEST,
     NUM_BUCKETS,
     Floats,
     Ints,
@@ -111,7 +110,8 @@ def _read(request: Request) -> tuple[Ints, Floats] | None:
     tokens = request.prompt_token_ids
     if not len(tokens):
         return None
-    return token_ngrams(np.array(both_ends(tokens, LONGEST), np.int64))  # type: ignore[no-any-return]
+    beginning, end = both_ends(tokens)
+    return token_ngrams(np.array([*beginning, *end], np.int64))  # type: ignore[no-any-return]
 
 
 @cached_njit

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amin.predictor.ngrams import LONGEST, NUM_BUCKETS, as_bytes, ngrams, score
+from amin.predictor.ngrams import NUM_BUCKETS, as_bytes, ngrams, score
+from amin.prompt_text import LONGEST
 
 MASK = 2**64 - 1
 

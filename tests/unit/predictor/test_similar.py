@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from amin.predictor import similar
 from amin.predictor.catalog import get_predictor
 from amin.predictor.conformance import check_predictor
 from amin.predictor.similar import FEWEST, SimilarPredictor
+from amin.prompt_text import LONGEST
 from amin.request import LengthEstimate, Request
 
 KINDS = {"translate into French:": 20, "write an essay about": 800, "summarise this report on": 150}
@@ -51,6 +54,19 @@ def test_tokens_do_where_there_is_no_text() -> None:
         predictor.learn(prompt(i % 2), 10 if i % 2 else 500, False)
     assert predictor.predict(prompt(1)).upper == 10
     assert predictor.predict(prompt(0)).lower == 500
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_of_a_long_prompt_of_tokens_both_ends_are_read(kind: Callable[[list[int]], Any]) -> None:
+    """Whatever sequence the tokens are in: alike at both ends is alike."""
+    half = LONGEST // 2
+    ends = list(range(half)), list(range(half, 2 * half))
+    expected = similar._read(_request(tokens=(*ends[0], *ends[1])))
+    found = similar._read(_request(tokens=kind([*ends[0], 7, 7, 7, *ends[1]])))
+    assert expected is not None
+    assert found is not None
+    for mine, theirs in zip(found, expected, strict=True):
+        assert (mine == theirs).all()
 
 
 def test_says_nothing_before_it_knows_something() -> None:

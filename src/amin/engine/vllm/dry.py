@@ -86,23 +86,6 @@ class DryConfig:
                     "('sliding', tokens) or ('chunked', tokens)"
                 )
 
-    @classmethod
-    def of(cls, shape: SimulatorConfig, **more: Any) -> DryConfig:
-        """The engine that the simulator is of this shape; `more` is what that does not know."""
-        return cls(
-            # One block of vLLM's pool is never used.
-            num_gpu_blocks=shape.num_blocks + 1,
-            block_size=shape.block_size,
-            max_num_seqs=shape.max_num_seqs,
-            max_num_batched_tokens=shape.max_num_batched_tokens,
-            long_prefill_token_threshold=shape.long_prefill_token_threshold,
-            max_model_len=min(shape.max_model_len, LONGEST),
-            enable_prefix_caching=shape.enable_prefix_caching,
-            watermark=shape.watermark,
-            step_time=shape.step_time,
-            **more,
-        )
-
 
 class DryEngine:
     """Runs workloads through a vLLM scheduler of one configuration.
@@ -126,6 +109,46 @@ class DryEngine:
         if config.enable_prefix_caching:
             self._block_hasher = seam.prefix_block_hasher(config.block_size)
         self._capacity_tokens = seam.CacheShape.of(self.scheduler).capacity_tokens
+
+    @classmethod
+    def like(
+        cls,
+        shape: SimulatorConfig,
+        policy: str,
+        *,
+        predictor: str = "constant:1",
+        tail_promise: float | None = None,
+        seed: int = 0,
+        **more: Any,
+    ) -> DryEngine:
+        """vLLM's engine where these make a `SimulatedEngine`; what requests tell is believed.
+
+        `more` is what `DryConfig` has beside.
+        """
+        config = DryConfig(
+            # One block of vLLM's pool is never used.
+            num_gpu_blocks=shape.num_blocks + 1,
+            block_size=shape.block_size,
+            max_num_seqs=shape.max_num_seqs,
+            max_num_batched_tokens=shape.max_num_batched_tokens,
+            long_prefill_token_threshold=shape.long_prefill_token_threshold,
+            max_model_len=min(shape.max_model_len, LONGEST),
+            enable_prefix_caching=shape.enable_prefix_caching,
+            watermark=shape.watermark,
+            step_time=shape.step_time,
+            **more,
+        )
+        if policy in STOCK:
+            return cls(config, policy)
+        settings = AminConfig(
+            policy,
+            predictor,
+            client_hints=True,
+            forecast_floor=shape.forecast_floor,
+            tail_promise=tail_promise,
+            seed=seed,
+        )
+        return cls(config, settings)
 
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""

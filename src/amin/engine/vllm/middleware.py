@@ -83,7 +83,7 @@ class HintMiddleware:
             notes[PREDICTED] = with_prediction(estimate) if estimate else None
         if self._log_prompts:
             prompt = prompt_text(request)
-            notes[PROMPT] = None if prompt is None else both_ends(prompt)
+            notes[PROMPT] = None if prompt is None else "".join(both_ends(prompt))
         for name, value in notes.items():
             request["vllm_xargs"].pop(name, None)
             if value is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -54,6 +55,11 @@ def _trace(load: float, seed: int, num_requests: int = 1000) -> Trace:
     return replace(trace, max_tokens=np.full(len(trace), 8000))
 
 
+@cache
+def _fcfs(load: float, seed: int, num_requests: int = 1000) -> np.ndarray:
+    return _latencies("vllm-fcfs", _trace(load, seed, num_requests), None)
+
+
 @pytest.mark.parametrize("told", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("load", [1.1, 1.5, 2.5])
 def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], load: float) -> None:
@@ -61,9 +67,8 @@ def test_no_lie_makes_it_worse(told: Callable[[Trace], Trace], load: float) -> N
 
     With the default promise, of 3,000 requests from an empty start; the mean by a third or more.
     """
-    trace = _trace(load, 1, 3000)
-    fcfs = _latencies("vllm-fcfs", trace, None)
-    ours = _latencies("expected-volume", told(trace), 1.0)
+    fcfs = _fcfs(load, 1, 3000)
+    ours = _latencies("expected-volume", told(_trace(load, 1, 3000)), 1.0)
     assert ours.mean() < 0.7 * fcfs.mean()
     assert np.quantile(ours, 0.99) < np.quantile(fcfs, 0.99)
     assert ours.max() < fcfs.max()
@@ -81,9 +86,8 @@ def test_what_a_lie_costs_at_the_start(
     """
     means, tails = [], []
     for seed in (1, 2):
-        trace = _trace(1.5, seed)
-        fcfs = _latencies("vllm-fcfs", trace, None)
-        ours = _latencies("expected-volume", told(trace), promise)
+        fcfs = _fcfs(1.5, seed)
+        ours = _latencies("expected-volume", told(_trace(1.5, seed)), promise)
         means.append(ours.mean() / fcfs.mean())
         tails.append(np.quantile(ours, 0.99) / np.quantile(fcfs, 0.99))
     assert np.mean(means) < 0.8
