@@ -6,7 +6,8 @@ real BERT predicted, `amin_tail` is A_min (dynamic) with the classes' floors. Ra
 on the same requests, the mean over rates and seeds. The last line is the same as JSON.
 
     python -m benchmarks flagship [--engine vllm-dry|simulator] [--replies FILE.csv.gz]
-                                  [--seeds 1,2,...] [--requests N] [--tail-promise X]
+                                  [--seeds 1,2,...] [--rates R,...] [--requests N]
+                                  [--tail-promise X]
 
 The two engines decide alike, request by request (`pytest tests/dry/test_simulated_promise.py`);
 vLLM's own scheduler takes some ten times as long.
@@ -47,7 +48,7 @@ from amin.workload.trace import Trace
 if TYPE_CHECKING:
     from amin.engine.vllm.dry import DryEngine
 
-RATES = (5, 7, 9, 11)
+RATES = "5,7,9,11"
 NUM_REQUESTS = 1500
 NUM_BLOCKS = 511
 COLUMNS = ("mean", "p99", "recomputed", "makespan", "worst")
@@ -144,13 +145,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--engine", choices=["vllm-dry", "simulator"], default="vllm-dry")
     parser.add_argument("--replies", type=Path, help="the CSV published with SSJF")
     parser.add_argument("--seeds", default="1,2,3,4,5")
+    parser.add_argument("--rates", default=RATES, help="requests a second")
     parser.add_argument("--requests", type=int, default=NUM_REQUESTS, help="at each rate")
     parser.add_argument("--tail-promise", type=float, default=TAIL_PROMISE)
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     seeds = [int(seed) for seed in options.seeds.split(",")]
+    rates = [int(rate) for rate in options.rates.split(",")]
     cells = [
-        Cell(row, rate, seed, options.requests) for rate, seed, row in product(RATES, seeds, ROWS)
+        Cell(row, rate, seed, options.requests) for rate, seed, row in product(rates, seeds, ROWS)
     ]
     with tempfile.TemporaryDirectory() as folder:
         classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}
@@ -161,14 +164,15 @@ def main(arguments: Sequence[str]) -> None:
             for values in pool.map(one, cells):
                 found.append(values)
                 advance()
-    _print(np.array(found).reshape(len(RATES) * len(seeds), len(ROWS), len(COLUMNS)), options)
+    _print(np.array(found).reshape(-1, len(ROWS), len(COLUMNS)), options)
 
 
 def _print(found: np.ndarray, options: argparse.Namespace) -> None:
     """`found` by (rate and seed, row, column)."""
     ratios = (found / np.maximum(found[:, :1], 1e-12)).mean(axis=0)
     print(
-        f"{options.engine}, seeds {options.seeds}, {options.requests} requests each, tail promise "
+        f"{options.engine}, seeds {options.seeds}, {options.requests} requests each at "
+        f"{options.rates} a second, tail promise "
         f"{options.tail_promise:g}, ÷ stock FCFS on the same requests, mean over rates and seeds\n"
     )
     print(f"| | {' | '.join(COLUMNS)} |")
