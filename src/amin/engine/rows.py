@@ -100,6 +100,7 @@ def look_ahead(
     block_size: int,
     num_growing: int,
     bounded: Ints,
+    in_flight: Ints,
     lookahead: int,
     token_budget: int,
     chunk: int,
@@ -108,7 +109,8 @@ def look_ahead(
 
     `steps` are those that each request is forecast to run once its prompt is computed, `shared` the
     blocks, by slot, that another request counts. `bounded` has a row for each group of bounded
-    size: its block size, the most blocks while decoding, and while the prompt is computed.
+    size: its block size, the most blocks while decoding, and while the prompt is computed, which
+    lasts as long as its last tokens are `in_flight` (by slot; read for bounded groups alone).
     """
     rows = np.empty((3, slots.size), np.int64)
     num_held = ahead = 0
@@ -121,7 +123,8 @@ def look_ahead(
         num_held += (held + block_size - 1) // block_size * num_growing - shared[slot]
         for group in bounded:
             size, decoding = group[0], group[1]
-            most = group[2] if left > 1 else decoding
+            is_computing = left > 1 or in_flight[slot] > 1 + lookahead
+            most = group[2] if is_computing else decoding
             fixed += min((held + remaining + size - 1) // size, most)
             num_held += min((held + size - 1) // size, decoding)
         if left > 1:

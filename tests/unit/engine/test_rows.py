@@ -35,20 +35,25 @@ def test_the_last_token_is_never_in_memory(output: int, tokens: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "shared", "held", "remaining", "fixed", "num_held"),
+    ("request_", "shared", "in_flight", "held", "remaining", "fixed", "num_held"),
     [
         # Decodes: 20 tokens and 3 slots beyond are 6 blocks of 4. 29 at the end fill 8 blocks of
         # 4, but the window keeps 3 while decoding, and 1 of state.
-        ((10, 10, 19), 0, 23, 6, 3 + 1, 6 + 3 + 1),
+        ((10, 10, 19), 0, 0, 23, 6, 3 + 1, 6 + 3 + 1),
+        # The same with its latest token, and 3 drafts, in flight.
+        ((10, 10, 19), 0, 4, 23, 6, 3 + 1, 6 + 3 + 1),
+        # The same with the last 5 tokens of the prompt in flight: the window has not moved on yet.
+        ((10, 10, 19), 0, 5, 23, 6, 7 + 2, 6 + 3 + 1),
         # The same, 2 blocks of it counted by another one.
-        ((10, 10, 19), 2, 23, 6, 3 + 1 - 2, 6 + 3 + 1 - 2),
+        ((10, 10, 19), 2, 0, 23, 6, 3 + 1 - 2, 6 + 3 + 1 - 2),
         # Computes: 12 of 20 are left, two steps more of 5; the window keeps 7, and 2 of state.
-        ((20, 0, 8), 0, 23, 6 + 2, 7 + 2, 6 + 3 + 1),
+        ((20, 0, 8), 0, 0, 23, 6 + 2, 7 + 2, 6 + 3 + 1),
     ],
 )
 def test_what_a_request_holds_now_and_in_the_end(
     request_: tuple[int, int, int],
     shared: int,
+    in_flight: int,
     held: int,
     remaining: int,
     fixed: int,
@@ -56,10 +61,12 @@ def test_what_a_request_holds_now_and_in_the_end(
 ) -> None:
     """Blocks of 4 in a group that grows, one with a window (3, then 7) and one of state (1, 2)."""
     table, slots = table_of([request_])
-    of_another = np.zeros(len(table), np.int64)
-    of_another[slots] = shared
+    of_another, under_way = np.zeros((2, len(table)), np.int64)
+    of_another[slots], under_way[slots] = shared, in_flight
     groups = np.array([[4, 3, 7], [16, 1, 2]], np.int64)
-    rows, explained, _ = look_ahead(table, slots, np.array([6]), of_another, 4, 1, groups, 3, 6, 6)
+    rows, explained, _ = look_ahead(
+        table, slots, np.array([6]), of_another, 4, 1, groups, under_way, 3, 6, 6
+    )
     assert rows[:, 0].tolist() == [held, remaining, fixed]
     assert explained == num_held
 
@@ -112,6 +119,7 @@ def test_prompts_are_computed_by_the_step_that_is_said(
         4,
         1,
         NO_GROUPS,
+        np.zeros(len(table), np.int64),
         0,
         budget,
         chunk,

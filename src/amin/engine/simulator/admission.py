@@ -205,7 +205,8 @@ def _project(state: State, limits: Limits, rules: Rules) -> None:
         steps[i] = max(rules.forecast(state.table, slots[i]), limits.forecast_floor)
     rows, _, counts[TOKENS_AHEAD] = look_ahead(
         state.table, slots, steps, state.shared, limits.block_size, 1,
-        np.empty((0, 3), np.int64), limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK],
+        np.empty((0, 3), np.int64), np.empty(0, np.int64),
+        limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK],
     )  # fmt: skip
     put_in_order(rows, state.rows)
     counts[NUM_PROJECTED] = slots.size

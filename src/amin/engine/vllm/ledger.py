@@ -41,8 +41,8 @@ class Ledger:
 
     `capacity_tokens` is the longest sequence that the cache can hold at all; `lengths` says what is
     expected to remain. Beside the table, by slot: `ties` breaks equal preemption keys, `shared`
-    counts the blocks of the request's prefix that another request counts, `groups` says by each
-    feature whom its length is learned with.
+    counts the blocks of the request's prefix that another request counts, `in_flight` its tokens
+    that a step under way computes, `groups` says by each feature whom its length is learned with.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Ledger:
         expect(self.table, lengths.survival, 0, 0)
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
         self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+        self.in_flight: npt.NDArray[np.int64] = np.zeros(256, np.int64)
         self.groups: npt.NDArray[np.int64] = np.zeros((256, len(FEATURES)), np.int64)
 
     def __contains__(self, request_id: str) -> bool:
@@ -120,7 +121,7 @@ class Ledger:
             self._free.append(slot)
 
     def slot(self, request_id: str) -> int:
-        """The row's index in `table`, `ties` and `shared`."""
+        """The row's index in `table`, `ties`, `shared` and `in_flight`."""
         return self._slots[request_id]
 
     def view(self, request_id: str) -> RequestView:
@@ -183,6 +184,7 @@ class Ledger:
                 self.table = np.vstack([self.table, np.zeros_like(self.table)])
                 self.ties = np.concatenate([self.ties, np.zeros_like(self.ties)])
                 self.shared = np.concatenate([self.shared, np.zeros_like(self.shared)])
+                self.in_flight = np.concatenate([self.in_flight, np.zeros_like(self.in_flight)])
                 self.groups = np.vstack([self.groups, np.zeros_like(self.groups)])
             return used
         return self._free.pop()

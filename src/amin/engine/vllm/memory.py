@@ -99,7 +99,7 @@ class Memory:
         scheduler = self._scheduler
         free, running = seam.num_free_blocks(scheduler), seam.running(scheduler)
         at_most = len(running) * self._blocks_per_step
-        if not seam.is_computing_prompts(scheduler) and free >= at_most:
+        if not seam.prompts_being_computed(scheduler) and free >= at_most:
             return []
         slots = self._running_slots()
         leaving: list[int] = []
@@ -123,15 +123,19 @@ class Memory:
 
     def _project_running(self, free: int) -> None:
         """Start the forecast of this step's admissions over."""
-        slots = self._running_slots()
+        slots, in_flight = self._running_slots(), self._ledger.in_flight
+        if self._cache.bounded and self._steps_to_free:
+            for request in seam.running(self._scheduler):
+                in_flight[request.amin_slot] = seam.num_tokens_in_flight(request)
         steps = self._rules.forecast(self._ledger.table, slots) + self._steps_to_free
         rows, explained = self._look_ahead(slots, np.maximum(steps, self._floor))
         self._projection.reset(rows)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,
         # blocks that a connector or a deferred free still holds.
-        for num_tokens, num_held in seam.prompts_being_computed(self._scheduler):
-            explained += num_held - self._cache.num_blocks_of(num_tokens + self._lookahead)
+        for request in seam.prompts_being_computed(self._scheduler):
+            explained += seam.num_blocks_held(self._scheduler, request)
+            explained -= self._cache.num_blocks_of(request.num_tokens + self._lookahead)
         self._unexplained = max(self._cache.num_blocks - free - explained, 0)
 
     def _look_ahead(self, slots: Slots, steps: Slots) -> tuple[Slots, int]:
@@ -140,7 +144,7 @@ class Memory:
         groups = cache.block_size, cache.num_growing, cache.bounded_rows
         limits = self._lookahead, *self._limits
         rows, explained, self._ahead = look_ahead(
-            ledger.table, slots, steps, ledger.shared, *groups, *limits
+            ledger.table, slots, steps, ledger.shared, *groups, ledger.in_flight, *limits
         )
         return rows, explained
 

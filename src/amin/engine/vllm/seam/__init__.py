@@ -13,11 +13,11 @@ from amin.engine.vllm.seam.build import (
 )
 from amin.engine.vllm.seam.cache import (
     CacheShape,
+    num_blocks_held,
     num_blocks_in_use,
     num_blocks_shared_on_admission,
     num_free_blocks,
     num_private_blocks,
-    prompts_being_computed,
 )
 from amin.engine.vllm.seam.names import (
     AsyncScheduler,
@@ -41,9 +41,10 @@ from amin.engine.vllm.seam.requests import (
     was_cut,
 )
 from amin.engine.vllm.seam.step import (
-    is_computing_prompts,
     is_full,
     num_lookahead_tokens,
+    num_tokens_in_flight,
+    prompts_being_computed,
     running,
     step_limits,
 )
@@ -66,15 +67,16 @@ __all__ = [
     "can_be_admitted",
     "check_scheduler",
     "engine_config",
-    "is_computing_prompts",
     "is_full",
     "logger",
     "max_output_tokens",
+    "num_blocks_held",
     "num_blocks_in_use",
     "num_blocks_shared_on_admission",
     "num_free_blocks",
     "num_lookahead_tokens",
     "num_private_blocks",
+    "num_tokens_in_flight",
     "prefix_block_hasher",
     "prompts_being_computed",
     "running",

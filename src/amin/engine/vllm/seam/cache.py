@@ -145,11 +145,7 @@ def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
     return sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
 
 
-def prompts_being_computed(scheduler: Any) -> list[tuple[int, int]]:
-    """(tokens of the whole request, blocks held) of those whose prompt takes further steps."""
-    found = []
-    for request in scheduler._inflight_prefills:
-        blocks = scheduler.kv_cache_manager.get_blocks(request.request_id).blocks
-        held = sum(not block.is_null for group in blocks for block in group)
-        found.append((request.num_tokens, held))
-    return found
+def num_blocks_held(scheduler: Any, request: Request) -> int:
+    """Blocks of all groups that this running request holds, alone or with others."""
+    blocks = scheduler.kv_cache_manager.get_blocks(request.request_id).blocks
+    return sum(not block.is_null for group in blocks for block in group)

@@ -77,6 +77,7 @@ RELIED_ON_OF_A_REQUEST = (
     "num_output_tokens",
     "num_tokens",
     "num_computed_tokens",
+    "num_in_flight_tokens",
     "num_stale_output_tokens",
     "drop_stale_output",
 )

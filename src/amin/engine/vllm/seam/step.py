@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from amin.engine.vllm.seam.names import Request
@@ -19,9 +20,15 @@ def is_full(scheduler: Any) -> bool:
     return bool(num_active >= scheduler.max_num_active_reqs)
 
 
-def is_computing_prompts(scheduler: Any) -> bool:
-    """Whether a running request has prompt left to compute after its latest step."""
-    return bool(scheduler._inflight_prefills)
+def prompts_being_computed(scheduler: Any) -> Collection[Request]:
+    """The running requests that have prompt left to compute after their latest step."""
+    requests: Collection[Request] = scheduler._inflight_prefills
+    return requests
+
+
+def num_tokens_in_flight(request: Request) -> int:
+    """Its tokens in steps whose output has not come yet: a window moves on only when it has."""
+    return int(request.num_in_flight_tokens)
 
 
 def step_limits(scheduler: Any) -> tuple[int, int]:
