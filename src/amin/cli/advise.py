@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from amin.cli import options
 from amin.experiment import example
 
 EXAMPLES = """
@@ -25,6 +26,7 @@ simulate; a column client or predicted_class is used where there is one.
 
 @click.command(epilog=EXAMPLES)
 @click.option("--trace", required=True, help="a CSV or JSON-lines file, as for amin simulate")
+@options.skip_broken
 @click.option("--kv-tokens", type=int, required=True, help="tokens that the KV cache holds")
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option("--load", type=float, help="multiple of capacity [default: the trace's own]")
@@ -41,7 +43,12 @@ simulate; a column client or predicted_class is used where there is one.
     help="folder for the page",
 )
 def advise(
-    trace: str, num_requests: int | None, load: float | None, out: Path, **engine: Any
+    trace: str,
+    skip_broken: bool,
+    num_requests: int | None,
+    load: float | None,
+    out: Path,
+    **engine: Any,
 ) -> None:
     """Which setting for this traffic on this memory, in ten lines and a page.
 
@@ -53,8 +60,9 @@ def advise(
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import console, progress
 
+    traffic = Traffic(trace, num_requests, load, skip_broken=skip_broken)
     with progress(Console(stderr=True)) as track:
-        advice = run(Traffic(trace, num_requests, load), Setting(**engine), track=track)
+        advice = run(traffic, Setting(**engine), track=track)
     screen = console()
     for line in in_words(advice):
         screen.print(line, highlight=False, markup=False, soft_wrap=True)

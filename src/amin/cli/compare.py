@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from amin.cli import options
 from amin.experiment import example
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ runs are kept below --out: the same command, interrupted, goes on from there.
 
 @click.command(epilog=EXAMPLES)
 @click.option("--trace", help="a CSV or JSON-lines file, as for amin simulate")
+@options.skip_broken
 @click.option(
     "--workload", default=example.WORKLOAD, show_default=True, help="where there is no trace"
 )
@@ -79,6 +81,7 @@ runs are kept below --out: the same command, interrupted, goes on from there.
 )
 def compare(
     trace: str | None,
+    skip_broken: bool,
     workload: str,
     num_requests: int | None,
     load: float | None,
@@ -101,7 +104,7 @@ def compare(
 
     if load is None and trace is None and arrivals != "batch":
         load = example.LOAD
-    traffic = Traffic(trace or workload, num_requests, load, arrivals, predicted)
+    traffic = Traffic(trace or workload, num_requests, load, arrivals, predicted, skip_broken)
     setting = Setting(**engine)
     names = [name.strip() for name in policies.split(",") if name.strip()]
     with progress(Console(stderr=True)) as track:

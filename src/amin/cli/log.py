@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from amin.cli import options
+
 EXAMPLES = """
 \b
 Examples:
@@ -24,7 +26,7 @@ forgotten when the server stops. Lines may be appended by several runs, and cut 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--skip-broken", is_flag=True, help="leave out lines that cannot be read")
+@options.skip_broken
 def log(file: Path, skip_broken: bool) -> None:
     """Say what is in a log that ``amin serve --log FILE`` writes."""
     import numpy as np

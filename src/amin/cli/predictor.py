@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from amin.cli import options
 from amin.cli.train import train
 from amin.experiment.example import BLOCK_SIZE, STEP_TIME
 
@@ -57,6 +58,7 @@ predictor.add_command(train)
 
 @predictor.command(epilog=EXAMPLES)
 @click.option("--trace", required=True, help="a CSV or JSON-lines file, as for amin simulate")
+@options.skip_broken
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option(
     "--predictor",
@@ -88,6 +90,7 @@ predictor.add_command(train)
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON, write no page")
 def evaluate(
     trace: str,
+    skip_broken: bool,
     num_requests: int | None,
     specs: tuple[str, ...],
     kv_tokens: int | None,
@@ -109,7 +112,7 @@ def evaluate(
     from amin.report.terminal import progress
     from amin.workload.read import read_trace
 
-    requests = read_trace(Path(trace))[:num_requests]
+    requests = read_trace(Path(trace), skip_broken)[:num_requests]
     chosen = [get_predictor(spec) for spec in specs]
     if not as_json:
         chosen += yardsticks(requests)

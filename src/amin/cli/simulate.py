@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import click
 
+from amin.cli import options
 from amin.errors import ConfigError
 from amin.predictor.catalog import ALLOWED
 
@@ -28,7 +29,7 @@ A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens an
 lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
 columns are understood too; without arrival times all requests arrive at 0. So are Mooncake's JSON
 lines, whose hash_ids say which prefixes prompts share (--enable-prefix-caching), results of
-vllm bench serve --save-detailed, and ShareGPT conversations.
+vllm bench serve --save-detailed, ShareGPT conversations, and logs of amin serve --log.
 \b
 --step-time unit is the paper's model: a step takes 1, preempted requests restart. With
 linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.
@@ -37,6 +38,7 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 
 @click.command(epilog=EXAMPLES)
 @click.option("--trace", type=click.Path(path_type=Path), required=True, help="CSV, may be gzipped")
+@options.skip_broken
 @click.option("--kv-tokens", type=int, required=True, help="tokens that the KV memory holds")
 @click.option(
     "--policy",
@@ -83,16 +85,18 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "--records", type=click.Path(path_type=Path), help="write a CSV with a row per request"
 )
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
-def simulate(trace: Path, records: Path | None, as_json: bool, **options: object) -> None:
+def simulate(
+    trace: Path, skip_broken: bool, records: Path | None, as_json: bool, **settings: object
+) -> None:
     """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
     from amin.experiment.run import Run
     from amin.experiment.setting import Setting
     from amin.workload.read import read_trace
 
-    setting = Setting(**options)  # type: ignore[arg-type]
+    setting = Setting(**settings)  # type: ignore[arg-type]
     engine = setting.engine()
     start = time.perf_counter()
-    workload = read_trace(trace)
+    workload = read_trace(trace, skip_broken)
     simulation = engine.simulate(workload)
     seconds = time.perf_counter() - start
     run = Run(setting, simulation)

@@ -9,6 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from amin.cli import options
+
 EXAMPLES = """
 \b
 Examples:
@@ -35,7 +37,7 @@ Needs scikit-learn: pip install 'amin[train]'. What serves needs numpy alone.
     show_default=True,
     help="the model's file",
 )
-@click.option("--skip-broken", is_flag=True, help="leave out lines that cannot be read")
+@options.skip_broken
 def train(log: Path, out: Path, skip_broken: bool) -> None:
     """Train a predictor that reads prompts, on a LOG in JSON lines.
 

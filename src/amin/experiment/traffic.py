@@ -26,6 +26,7 @@ class Traffic:
                    a generator's requests all arrive at 0
     arrivals       poisson, gamma:CV or batch; None keeps a trace's own pattern, else poisson
     predicted      `amin.workload.intervals`; None keeps what the workload says itself
+    skip_broken    leave out the lines of a log that cannot be read, and say how many
     """
 
     source: str = LMSYS_LIKE
@@ -33,6 +34,7 @@ class Traffic:
     load: float | None = None
     arrivals: str | None = None
     predicted: str | None = None
+    skip_broken: bool = False
 
     def __post_init__(self) -> None:
         if self.num_requests is not None and self.num_requests < 1:
@@ -67,4 +69,4 @@ class Traffic:
 
     @cached_property
     def _file(self) -> Trace:
-        return read_trace(Path(self.source))
+        return read_trace(Path(self.source), self.skip_broken)

@@ -65,8 +65,8 @@ class Log:
 
 def is_log(start: str) -> bool:
     """Whether a file that starts so is one."""
-    line = start.split("\n", 1)[0]
-    return line.startswith("{") and '"num_output_tokens"' in line
+    # Any of its first lines: the very first may be broken.
+    return any(x.startswith("{") and '"num_output_tokens"' in x for x in start.split("\n"))
 
 
 def read_log(path: Path, skip_broken: bool = False) -> Log:
@@ -89,7 +89,7 @@ def read_log(path: Path, skip_broken: bool = False) -> Log:
     if num_broken and not skip_broken:
         raise ConfigError(
             f"{path}: {first} ({num_broken:,} of {num_lines:,} lines are broken; "
-            "amin predictor train leaves them out with --skip-broken)"
+            "--skip-broken leaves them out)"
         )
     if not rows:
         raise ConfigError(f"{path}: no lines that can be read, allowed: one request per line")
