@@ -1,9 +1,9 @@
 """Schedulers side by side on a GPU: vLLM with a Llama 8B of random weights, real clock, async.
 
-LMSYS-like requests at `--load` x capacity on a KV memory of `--kv-tokens`; a client hangs up at the
-true length, which no scheduler is told. Each scheduler has a fresh engine and the same requests;
-stock FCFS runs twice, so that a difference can be told from noise. Beside each measured ratio
-stands what the simulator says, given the step times of the first FCFS run.
+LMSYS-like requests at `--load` x capacity on a KV memory of `--kv-tokens`; no scheduler is told how
+long a reply will be. Each scheduler has a fresh engine and the same requests; stock FCFS runs
+twice, so that a difference can be told from noise. Beside each measured ratio stands what the
+simulator says, given the step times of the first FCFS run.
 
 Who uses predictions is told the 5 % quantiles of five classes; ``expected-volume+1/online`` is told
 nothing, and learns. A policy named twice runs twice.

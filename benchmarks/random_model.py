@@ -1,8 +1,8 @@
 """Serve requests of given lengths on vLLM with a model of random weights, in a process of its own.
 
-``python -m benchmarks.random_model JOB.json``. Such a model never ends a reply, so the client hangs
-up at the true length, which the scheduler is not told. The engine runs in this very process, so
-that its scheduler can be observed; the clock is real.
+``python -m benchmarks.random_model JOB.json``. Such a model never ends a reply, so in the step that
+makes a reply's last token a stop token is put in its place: the scheduler is told no sooner. The
+engine runs in this very process, so that its scheduler can be observed; the clock is real.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "vocab_size": 1000,
     },
 }
+STOP_TOKEN, OTHER_TOKEN = 1, 2
+"""Where the model itself makes the first one, it is taken for the other."""
 WARM_UP = 1, 2, 4, 8, 16, 32, 64, 128
 """Sizes of the batches that are run before the clock is."""
 
@@ -94,7 +95,7 @@ def requests(number: int, requests_per_second: float, seed: int) -> Trace:
 
 
 def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
-    """The run, and (scheduled tokens, seconds until the next step was scheduled) of its steps."""
+    """The run, and (scheduled tokens, seconds) of its steps."""
     from amin.engine.vllm import seam
     from amin.engine.vllm.observer import Observer
 
@@ -103,19 +104,19 @@ def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
     scheduler = engine.engine_core.engine_core.scheduler
     _warm_up(engine, seam)
     steps = _noting_steps(scheduler)
+    _ending_replies(scheduler, trace.num_output_tokens.tolist())
     start = time.perf_counter()
     observer = Observer(scheduler, lambda: time.perf_counter() - start)
     finish_times = _replay(engine, seam, trace, start)
     records = []
     # In the order in which they were added: vLLM extends the ids that it was given.
     for i, record in enumerate(observer.records.values()):
-        record.request_id, record.status = str(i), "finished"
+        record.request_id = str(i)
         record.arrival_time = float(trace.arrival_time[i])
         record.finish_time = finish_times[str(i)]
-        record.num_output_tokens = int(trace.num_output_tokens[i])
         records.append(record)
     result = observer.result(records, policy=job.name, engine="vllm", seed=0)
-    return result, [(tokens, after - at) for (at, tokens), (after, _) in pairwise(steps)]
+    return result, steps
 
 
 def start_engine(job: Job) -> Any:
@@ -145,18 +146,52 @@ def start_engine(job: Job) -> Any:
         )
 
 
-def _noting_steps(scheduler: Any) -> list[tuple[float, int]]:
-    steps: list[tuple[float, int]] = []
-    original = scheduler.schedule
+def _noting_steps(scheduler: Any) -> list[tuple[int, float]]:
+    """(tokens, seconds) of each step to come.
 
-    def schedule(*args: Any, **kwargs: Any) -> Any:
+    A step lasts from the end of the one before, or from when it was scheduled if that was later:
+    scheduling asynchronously, the next one is scheduled while it still runs.
+    """
+    steps: list[tuple[int, float]] = []
+    scheduled: dict[int, float] = {}
+    last_end = 0.0
+    schedule, update = scheduler.schedule, scheduler.update_from_output
+
+    def noting_schedule(*args: Any, **kwargs: Any) -> Any:
         at = time.perf_counter()
-        output = original(*args, **kwargs)
-        steps.append((at, output.total_num_scheduled_tokens))
+        output = schedule(*args, **kwargs)
+        scheduled[id(output)] = at
         return output
 
-    scheduler.schedule = schedule
+    def noting_update(output: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal last_end
+        start, end = max(scheduled.pop(id(output)), last_end), time.perf_counter()
+        steps.append((output.total_num_scheduled_tokens, end - start))
+        last_end = end
+        return update(output, *args, **kwargs)
+
+    scheduler.schedule, scheduler.update_from_output = noting_schedule, noting_update
     return steps
+
+
+def _ending_replies(scheduler: Any, lengths: list[int]) -> None:
+    update = scheduler.update_from_output
+
+    def ending_update(output: Any, sampled: Any) -> Any:
+        for i, request_id in enumerate(sampled.req_ids):
+            request = scheduler.requests.get(request_id)
+            # vLLM extends the ids that it was given.
+            length = lengths[int(request_id.split("-")[0])]
+            tokens = sampled.sampled_token_ids[i]
+            if request is None or not tokens:
+                continue
+            if request.num_output_tokens + 1 >= length:
+                tokens[:] = [STOP_TOKEN]
+            elif tokens == [STOP_TOKEN]:
+                tokens[:] = [OTHER_TOKEN]
+        return update(output, sampled)
+
+    scheduler.update_from_output = ending_update
 
 
 def _prompt(length: int, seed: int) -> dict[str, Any]:
@@ -176,7 +211,7 @@ def _warm_up(engine: Any, seam: Any) -> None:
 
 def _replay(engine: Any, seam: Any, trace: Trace, start: float) -> dict[str, float]:
     """When each request got its last token."""
-    lengths, submitted = trace.num_output_tokens, 0
+    submitted = 0
     finish_times: dict[str, float] = {}
     while len(finish_times) < len(trace):
         now = time.perf_counter() - start
@@ -187,22 +222,18 @@ def _replay(engine: Any, seam: Any, trace: Trace, start: float) -> dict[str, flo
             if submitted < len(trace):
                 time.sleep(max(float(trace.arrival_time[submitted]) - now, 0.0))
             continue
-        hung_up = []
         for output in engine.step():
-            made = len(output.outputs[0].token_ids)
-            if made >= lengths[int(output.request_id)] and output.request_id not in finish_times:
+            if output.finished:
                 finish_times[output.request_id] = time.perf_counter() - start
-                hung_up.append(output.request_id)
-        if hung_up:
-            engine.abort_request(hung_up)
     return finish_times
 
 
 def _submit(engine: Any, seam: Any, trace: Trace, i: int) -> None:
     params = seam.SamplingParams(
         temperature=0.0,
-        max_tokens=int(trace.max_tokens[i]) + 1,
+        max_tokens=int(trace.max_tokens[i]),
         ignore_eos=True,
+        stop_token_ids=[STOP_TOKEN],
         detokenize=False,
         extra_args={"amin_class": str(trace.predicted_class[i])}
         if trace.predicted_class.size

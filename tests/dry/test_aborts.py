@@ -54,6 +54,23 @@ def test_abort_while_preempted(stepper: MakeStepper, job: MakeJob) -> None:
     run.assert_nothing_leaked()
 
 
+@pytest.mark.parametrize(
+    ("stop", "num_steps", "is_cut"), [([], 5, True), (["END"], 5, False), (["END"], 0, True)]
+)
+def test_a_reply_that_found_its_stop_string_was_not_cut(
+    stepper: MakeStepper, job: MakeJob, stop: list[str], num_steps: int, is_cut: bool
+) -> None:
+    """vLLM aborts it then: an abort of one that has stop strings, once it has made tokens."""
+    run = stepper()
+    run.add(job("a", 4, 50))
+    request = run.scheduler.requests["a"]
+    request.sampling_params.stop = stop
+    run.step(num_steps)
+    run.abort("a")
+    assert request.status == seam.RequestStatus.FINISHED_ABORTED
+    assert seam.was_cut(request) == is_cut
+
+
 def test_abort_before_the_first_step_and_twice(stepper: MakeStepper, job: MakeJob) -> None:
     """An abort of a request that never ran, of one that is gone, and of an unknown one."""
     run = stepper()

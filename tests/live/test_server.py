@@ -30,13 +30,29 @@ CHAT = {
 
 
 @pytest.fixture(scope="module")
-def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> LiveServer:
+def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server writes a line for each request that ended."""
+    return tmp_path_factory.mktemp("log") / "log.jsonl"
+
+
+@pytest.fixture(scope="module")
+def server(
+    start_server: StartServer, tmp_path_factory: pytest.TempPathFactory, log_file: Path
+) -> LiveServer:
     """One for all tests of this module."""
     table = tmp_path_factory.mktemp("table") / "classes.json"
     table.write_text(json.dumps(CLASSES))
     predictor = ("--predictor", f"class:{table}", "--client-hints")
     # With the few requests of a test somebody would soon be overdue.
-    options = ("--policy", "amin-dynamic", *predictor, "--tail-promise", "off")
+    options = (
+        "--policy",
+        "amin-dynamic",
+        *predictor,
+        "--tail-promise",
+        "off",
+        "--log",
+        str(log_file),
+    )
     # Longer than elsewhere: requests run for seconds, for what is to happen meanwhile.
     shape = (f"--max-model-len={MAX_MODEL_LEN}", "--num-gpu-blocks-override=72")
     server = start_server(AMIN_SERVE, *options, *shape, "--max-num-seqs=32")
@@ -63,6 +79,12 @@ def text_of(answers: Iterable[Json]) -> str:
 def num_present(server: LiveServer) -> float:
     """Requests that the engine knows."""
     return sum(server.metric(f"vllm:num_requests_{state}") for state in ("running", "waiting"))
+
+
+def lines_of(log_file: Path, max_tokens: int) -> list[Json]:
+    """What the log says of the requests with this cap that ended so far."""
+    lines = [json.loads(line) for line in log_file.read_text().splitlines()]
+    return [line for line in lines if line["max_tokens"] == max_tokens]
 
 
 def num_made(answer: Json) -> int:
@@ -122,12 +144,14 @@ def test_two_answers_to_one_prompt(server: LiveServer) -> None:
     assert num_made(answer) == 40
 
 
-def test_stop_string(server: LiveServer, good_text: str) -> None:
-    """Output ends before the stop string."""
+def test_stop_string(server: LiveServer, good_text: str, log_file: Path) -> None:
+    """Output ends before the stop string, and counts as a reply that came to its end."""
     stop = good_text[20:23]
-    answer = server.complete(**GOOD, stop=[stop])
+    answer = server.complete(**GOOD | {"max_tokens": 99, "stop": [stop]})
     assert text_of([answer]) == good_text[: good_text.index(stop)]
     assert answer["choices"][0]["finish_reason"] == "stop"
+    eventually(lambda: len(lines_of(log_file, 99)) == 1, "it is in the log")
+    assert not lines_of(log_file, 99)[0]["is_cut"]
 
 
 def test_prefix_cache_is_used(server: LiveServer) -> None:
@@ -151,9 +175,9 @@ def test_vllms_metrics_are_there(server: LiveServer) -> None:
 # --- clients that leave, and too many of them ----------------------------------------------------
 
 
-def test_clients_hang_up(server: LiveServer, good_text: str) -> None:
+def test_clients_hang_up(server: LiveServer, good_text: str, log_file: Path) -> None:
     """Requests whose clients hang up, running, waiting or preempted, are aborted and forgotten."""
-    body = GOOD | {"max_tokens": 2000}
+    body = GOOD | {"max_tokens": 1999}
     before = server.metric("vllm:generation_tokens_total")
     with ExitStack() as streams:
         chunks = [
@@ -163,8 +187,10 @@ def test_clients_hang_up(server: LiveServer, good_text: str) -> None:
         eventually(lambda: num_present(server) == 16, "all are there")
         eventually(lambda: server.metric("vllm:num_requests_waiting") > 0, "some wait")
     eventually(lambda: num_present(server) == 0, "all are gone")
-    assert 0 < server.metric("vllm:generation_tokens_total") - before < 16 * 2000
+    assert 0 < server.metric("vllm:generation_tokens_total") - before < 16 * 1999
     eventually(lambda: server.metric("vllm:kv_cache_usage_perc") == 0, "their memory is free")
+    eventually(lambda: len(lines_of(log_file, 1999)) == 16, "they are in the log")
+    assert all(line["is_cut"] for line in lines_of(log_file, 1999))
     assert text_of([server.complete(**GOOD)]) == good_text
 
 

@@ -43,8 +43,8 @@ OWN_BACKLOGS = 8.0
 
 TOKENS_PER_STEP = 200.0
 """Computing so many tokens takes as long as a step takes without any: some 30 ms, and .15 ms each,
-on the engines that we know. Traffic of long prompts needs it; within a factor of two it is all the
-same (docs/design.md)."""
+on the engines that others measured, 5.2 ms and .019 on an H200 (docs/vllm.md: 276 tokens). Traffic
+of long prompts needs it; within a factor of two it is all the same (docs/design.md)."""
 
 
 class Rates(NamedTuple):

@@ -48,5 +48,11 @@ def adapter(request: Request) -> str | None:
 
 
 def was_cut(request: Request) -> bool:
-    """Whether a request that ended was stopped before its own end (abort, length cap, error)."""
+    """Whether a request that ended was stopped before its own end (abort, length cap, error).
+
+    Stop strings are looked for where tokens become text, outside the engine, which is then told to
+    abort (OutputProcessor.process_outputs): with stop strings, that is how a reply ends.
+    """
+    if request.status == RequestStatus.FINISHED_ABORTED:
+        return not (request.num_output_tokens and sampling(request).stop)
     return bool(request.status != RequestStatus.FINISHED_STOPPED)
