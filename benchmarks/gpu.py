@@ -1,15 +1,16 @@
 """Schedulers side by side on a GPU: vLLM with a Llama 8B of random weights, real clock, async.
 
-LMSYS-like requests at `--load` x capacity on a KV memory of `--kv-tokens`; no scheduler is told how
-long a reply will be. Each scheduler has a fresh engine and the same requests; stock FCFS runs
+Requests at `--load` x capacity on a KV memory of `--kv-tokens`; no scheduler is told how long a
+reply will be. Each scheduler has a fresh engine and the same requests; stock FCFS runs
 twice, so that a difference can be told from noise. Beside each measured ratio stands what the
 simulator says, given the step times of the first FCFS run.
 
 Who uses predictions is told the 5 % quantiles of five classes; ``expected-volume+1/online`` is told
 nothing, and learns. A policy named twice runs twice.
 
-    python -m benchmarks gpu [--requests N] [--load X] [--kv-tokens N] [--schedulers a,b/online,c]
-                             [--model 8b|tiny] [--engine JSON] [--out FOLDER]
+    python -m benchmarks gpu [--workload NAME] [--requests N] [--load X] [--kv-tokens N]
+                             [--schedulers a,b/online,c] [--model 8b|tiny] [--engine JSON]
+                             [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from amin.metrics.summary import Summary, summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.record import RunResult
 from amin.report.results import read_result
+from amin.workload.generate import LMSYS_LIKE, names
 from amin.workload.lmsys_like import embedded_replies
 from benchmarks.random_model import MODELS, Job, requests
 
@@ -95,6 +97,7 @@ def twin(job: Job, step_time: StepTime) -> Summary:
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description=__doc__)
+    parser.add_argument("--workload", choices=names(), default=LMSYS_LIKE)
     parser.add_argument("--requests", type=int, default=400)
     parser.add_argument("--load", type=float, default=1.5, help="multiple of capacity")
     parser.add_argument("--kv-tokens", type=int, default=16368)
@@ -127,11 +130,12 @@ def _compare(options: argparse.Namespace, out: Path) -> None:
         options.model, "speed", "vllm-fcfs", str(out / "speed"), 200, 1e6,
         num_gpu_blocks=options.kv_tokens // options.block_size + 1,
         block_size=options.block_size, engine=options.engine, predictor=predictor,
+        workload=options.workload,
     )  # fmt: skip
     _, steps = run(first)
     step_time = fit(steps)
     config = SimulatorConfig(first.num_gpu_blocks - 1, first.block_size, step_time=step_time)
-    rate = options.load * capacity(requests(options.requests, 1.0, 1), config)
+    rate = options.load * capacity(requests(options.requests, 1.0, 1, options.workload), config)
     print(
         f"a step of one token takes {step_time(1) * 1e3:.1f} ms, "
         f"of 100 {step_time(100) * 1e3:.1f}, of 500 {step_time(500) * 1e3:.1f}; "

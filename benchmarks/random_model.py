@@ -23,6 +23,7 @@ from amin.demo.serve_one import ENVIRONMENT, scheduler_options
 from amin.engine.vllm.config import AminConfig
 from amin.record import RunResult
 from amin.report.results import write_result
+from amin.workload.generate import LMSYS_LIKE, generate
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
 
@@ -73,17 +74,22 @@ class Job:
     max_num_batched_tokens: int = 2048
     async_scheduling: bool = True
     engine: str = "{}"
+    workload: str = LMSYS_LIKE
 
     def trace(self) -> Trace:
         """What is served; nobody names a class to a predictor that is to find out by itself."""
-        trace = requests(self.num_requests, self.requests_per_second, self.seed)
+        trace = requests(self.num_requests, self.requests_per_second, self.seed, self.workload)
         if self.predictor != AminConfig.predictor:
             return trace
         return replace(trace, predicted_class=np.empty(0, np.object_))
 
 
-def requests(number: int, requests_per_second: float, seed: int) -> Trace:
-    """LMSYS-like; the predicted classes are those that a real BERT gave."""
+def requests(
+    number: int, requests_per_second: float, seed: int, workload: str = LMSYS_LIKE
+) -> Trace:
+    """A generator's; of LMSYS-like ones, the predicted classes are those that a real BERT gave."""
+    if workload != LMSYS_LIKE:
+        return generate(workload, number, seed=seed, rate=requests_per_second)
     replies, _ = embedded_replies(5000, seed=seed).halves()
     return lmsys_like(
         replies,
@@ -100,7 +106,7 @@ def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
     from amin.engine.vllm.observer import Observer
 
     trace = job.trace()
-    engine = start_engine(job)
+    engine = start_engine(job, int((trace.num_prompt_tokens + trace.max_tokens).max()))
     scheduler = engine.engine_core.engine_core.scheduler
     _warm_up(engine, seam)
     steps = _noting_steps(scheduler)
@@ -119,12 +125,12 @@ def serve(job: Job) -> tuple[RunResult, list[tuple[int, float]]]:
     return result, steps
 
 
-def start_engine(job: Job) -> Any:
+def start_engine(job: Job, max_model_len: int) -> Any:
     """vLLM's engine in this process, its model made up."""
     from amin.engine.vllm import seam
 
     common = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-    common |= {"torch_dtype": "bfloat16", "max_position_embeddings": 8192}  # type: ignore[dict-item]
+    common |= {"torch_dtype": "bfloat16", "max_position_embeddings": max_model_len}  # type: ignore[dict-item]
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "config.json").write_text(json.dumps(common | MODELS[job.model]))
         return seam.LLMEngine.from_engine_args(
@@ -132,7 +138,7 @@ def start_engine(job: Job) -> Any:
                 model=directory,
                 load_format="dummy",
                 skip_tokenizer_init=True,
-                max_model_len=1536,
+                max_model_len=max_model_len,
                 max_num_seqs=job.max_num_seqs,
                 max_num_batched_tokens=job.max_num_batched_tokens,
                 block_size=job.block_size,

@@ -17,10 +17,12 @@ Examples:
   amin advise --trace azure.csv.gz --kv-tokens 65536
   amin advise --trace lengths.csv --kv-tokens 65536 --load 1.2
   amin advise --trace t.csv --kv-tokens 65536 --step-time measured.csv
+  amin advise --trace t.csv --kv-tokens 65536 --step-time linear:0.0052,0.000019
 
 \b
 KV tokens: vLLM prints them at its start ("GPU KV cache size: ... tokens"). Traces: as for amin
-simulate; a column client or predicted_class is used where there is one.
+simulate; a column client or predicted_class is used where there is one. The last step time is what
+8 billion weights took on an H200 (docs/vllm.md).
 """
 
 

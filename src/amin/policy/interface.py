@@ -91,6 +91,12 @@ class Policy:
         return self.forecast is not fits_now
 
     @property
+    def forecasts_alike(self) -> bool:
+        """Whether the forecast reads nothing of a request: then it is the same for all."""
+        code = getattr(self.forecast, "__code__", None)
+        return code is not None and not (code.co_names or code.co_freevars)
+
+    @property
     def reads_lengths(self) -> bool:
         """Whether a rule may read what is learned of lengths: simulations are slower with it."""
         rules = self.order, self.forecast, self.preemption_order, self.initial_bound, self.learn

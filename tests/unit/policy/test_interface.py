@@ -39,3 +39,12 @@ def test_says_whether_it_reads_what_is_learned_of_lengths() -> None:
     assert reads == {"expected-volume", "past-future"}
     hidden = replace(POLICIES["fcfs"], order=partial(POLICIES["fcfs"].order))
     assert hidden.reads_lengths
+
+
+def test_says_whether_its_forecast_is_the_same_for_all() -> None:
+    """By what the rule reads; of a rule that cannot be looked into, no."""
+    alike = {name for name, policy in POLICIES.items() if policy.forecasts_alike}
+    assert "expected-volume" in alike
+    assert not alike & {"amin-static", "amin-dynamic", "amax", "past-future", "gsa", "mc-sf"}
+    hidden = replace(POLICIES["expected-volume"], forecast=partial(fits_now))
+    assert not hidden.forecasts_alike

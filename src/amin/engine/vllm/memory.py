@@ -42,8 +42,9 @@ class Memory:
         self._slots: Slots | None = None
         self._is_projected = False
         self._unexplained = 0
-        # Tokens of prompts that are being computed, and of the latest candidate.
-        self._ahead = self._candidate_tokens = 0
+        self._forecasts_alike = policy.forecasts_alike and not cache.bounded
+        # Tokens of prompts that are being computed, of the latest candidate, of this step's.
+        self._ahead = self._candidate_tokens = self._new_tokens = 0
         self._candidate = ""
         # Compile now, not in the first step under load.
         none = np.zeros(0, np.int64)
@@ -55,6 +56,7 @@ class Memory:
         self._limits = seam.step_limits(self._scheduler)
         self._slots = None
         self._is_projected = False
+        self._new_tokens = 0
 
     def admits(self, request: seam.Request) -> bool:
         """Whether the cache would hold if every running request, and this one, ended as forecast.
@@ -72,16 +74,19 @@ class Memory:
         blocks_now = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
         if blocks_now > free - cache.watermark:
             return False
+        self._ledger.shared[slot] = shared
+        self._new_tokens += request.num_tokens
+        view = self._ledger.view(request.request_id)
+        steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
+        if self._is_ample(steps, len(running), free - blocks_now):
+            return True
         if running[-1].request_id == self._candidate:
             self._projection.keep()
             self._ahead += self._candidate_tokens
         if not self._is_projected or len(self._projection) != len(running):
             self._project_running(free)
-        self._ledger.shared[slot] = shared
         self._candidate, self._candidate_tokens = request.request_id, request.num_tokens
         held = request.num_tokens + self._lookahead
-        view = self._ledger.view(request.request_id)
-        steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
         # Uncompiled: for one request, the call of compiled code costs more than the rest.
         steps += steps_to_compute.py_func(
             request.num_tokens, self._ahead, len(running), *self._limits
@@ -89,6 +94,19 @@ class Memory:
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
+
+    def _is_ample(self, steps: int, num_running: int, num_left: int) -> bool:
+        """Whether all would fit even if they held the most at once: then nobody need be looked at.
+
+        That is so where the forecast is so many `steps` for everybody, and `num_left` blocks, free
+        beside the candidate's, hold the growth of them all.
+        """
+        if not self._forecasts_alike or seam.prompts_being_computed(self._scheduler):
+            return False
+        cache = self._cache
+        steps += steps_to_compute.py_func(self._new_tokens, 0, num_running, *self._limits)
+        growth = -(-(steps - 1 + self._lookahead) // cache.block_size) * cache.num_growing
+        return (num_running + 1) * growth <= num_left - cache.watermark
 
     def victims(self) -> list[int]:
         """Who must leave in this step, as indices into ``running``: first to leave first.

@@ -37,10 +37,16 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         self._key = key
         self._is_admissible = is_admissible
         self._heap: list[Entry] = []
+        self._head: Request | None = None
         self._live: dict[str, Entry] = {}
+
+    def begin_step(self) -> None:
+        """Look anew who is overdue: vLLM asks for the head three times to admit it."""
+        self._head = None
 
     def add_request(self, request: Request) -> None:
         """Enter at the place that the policy gives."""
+        self._head = None
         entry = (*self._key(request), request)
         self._live[request.request_id] = entry
         heapq.heappush(self._heap, entry)
@@ -53,16 +59,11 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
 
     def peek_request(self) -> Request:
         """The head; raises IndexError if nothing waits."""
-        late = self._overdue() if self._live else None
-        if late is not None:
-            return late
-        heap = self._heap
-        while heap:
-            entry = heap[0]
-            if self._live.get(entry[2].request_id) is entry:
-                return entry[2]
-            heapq.heappop(heap)
-        raise IndexError("peek from an empty queue")
+        if self._head is None:
+            if not self._live:
+                raise IndexError("peek from an empty queue")
+            self._head = self._overdue() or self._first()
+        return self._head
 
     def reorder(self, request: Request) -> None:
         """Move one whose key has changed to its place; nothing happens if it does not wait."""
@@ -88,7 +89,14 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         for request in requests:
             self.remove_request(request)
 
+    def _first(self) -> Request:
+        heap = self._heap
+        while self._live.get(heap[0][2].request_id) is not heap[0]:
+            heapq.heappop(heap)
+        return heap[0][2]
+
     def _drop(self, request: Request) -> None:
+        self._head = None
         del self._live[request.request_id]
         self._leaves(request)
         # Aborts and those who are overdue must not make the heap grow without bound; rebuilding at

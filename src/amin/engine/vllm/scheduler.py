@@ -90,6 +90,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._regroup(request, known.groups)
             self.waiting.reorder(request)
         self._memory.begin_step()
+        self.waiting.begin_step()
         victims = self._memory.victims()
         if victims:
             leaving = set(victims)
