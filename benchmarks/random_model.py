@@ -155,8 +155,9 @@ def start_engine(job: Job, max_model_len: int) -> Any:
 def _noting_steps(scheduler: Any) -> list[tuple[int, float]]:
     """(tokens, seconds) of each step to come.
 
-    A step lasts from the end of the one before, or from when it was scheduled if that was later:
-    scheduling asynchronously, the next one is scheduled while it still runs.
+    A step lasts from the end of the one before, what the engine does between them with it, or from
+    when it was scheduled if nobody was there before: scheduling asynchronously, the next one is
+    scheduled while it still runs.
     """
     steps: list[tuple[int, float]] = []
     scheduled: dict[int, float] = {}
@@ -171,10 +172,12 @@ def _noting_steps(scheduler: Any) -> list[tuple[int, float]]:
 
     def noting_update(output: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal last_end
-        start, end = max(scheduled.pop(id(output)), last_end), time.perf_counter()
+        start, end = last_end or scheduled[id(output)], time.perf_counter()
+        del scheduled[id(output)]
         steps.append((output.total_num_scheduled_tokens, end - start))
-        last_end = end
-        return update(output, *args, **kwargs)
+        outputs = update(output, *args, **kwargs)
+        last_end = end if scheduler.has_requests() else 0.0
+        return outputs
 
     scheduler.schedule, scheduler.update_from_output = noting_schedule, noting_update
     return steps

@@ -47,6 +47,17 @@ on the engines that others measured, 5.2 ms and .019 on an H200 (docs/vllm.md: 2
 of long prompts needs it; within a factor of two it is all the same (docs/design.md)."""
 
 
+CACHED = 0.9
+"""FCFS preempts and computes again, which makes it slower than the estimate by about as much as the
+estimate is too high. Where the blocks of a preempted request stay cached (vLLM's default), it pays
+less for that, and so much of the estimate is promised (docs/default.md has the figures)."""
+
+
+def of_estimate(promise: float, has_prefix_cache: bool) -> float:
+    """What a `promise` in terms of FCFS is of the estimate of what FCFS would do."""
+    return promise * CACHED if has_prefix_cache else promise
+
+
 class Rates(NamedTuple):
     """What is work, in KV tokens x steps: a step, a computed token, a request in a step."""
 

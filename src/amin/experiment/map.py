@@ -62,6 +62,7 @@ class MapConfig:
     title: str
     step_time: str
     block_size: int
+    enable_prefix_caching: bool
     num_requests: int
     seeds: int
     loads: Sequence[float]
@@ -101,7 +102,7 @@ class MapConfig:
         (workload,) = (one for one in self.workload if one["name"] == place.workload)
         setting = Setting(
             place.kv_tokens, block_size=self.block_size, step_time=self.step_time,
-            enable_prefix_caching=workload.get("enable_prefix_caching", False),
+            enable_prefix_caching=self.enable_prefix_caching,
         )  # fmt: skip
         traffic = Traffic(workload["source"], self.num_requests, **_arrivals(place.load))
         goodput = self.goodput_ttft, self.goodput_tpot

@@ -16,6 +16,7 @@ SMALL = """
 title = "small"
 step_time = "linear:0.03,0.00015"
 block_size = 16
+enable_prefix_caching = false
 num_requests = 60
 seeds = 2
 loads = [1.5]

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from amin.engine.projection import Ints
+from amin.engine.promise import of_estimate
 from amin.engine.rows import (
     ADMISSION,
     ARRIVAL_INDEX,
@@ -103,6 +104,8 @@ class SimulatedEngine:
         check_tail_promise(tail_promise)
         self.config = config
         self._promise = tail_promise
+        if tail_promise is not None:
+            self._promise = of_estimate(tail_promise, config.enable_prefix_caching)
         self.seed = seed
         self._policy, self._rules_of = find_policy(policy)
         if self._policy.needs_kept_tokens and config.eviction == "restart":

@@ -35,8 +35,8 @@ from amin.engine.vllm.ledger import Ledger
 class TailGuard:
     """Who waits, what each request found on arrival, and who is overdue.
 
-    `promise` as in `amin.engine.promise`; `capacity_tokens` is what the cache holds at once, and
-    `max_num_seqs` how many requests may run.
+    `promise` as in `amin.engine.promise`, of the estimate; `capacity_tokens` is what the cache
+    holds at once, and `max_num_seqs` how many requests may run.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from amin import __version__
+from amin.engine.promise import of_estimate
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.guard import TailGuard
@@ -60,7 +61,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
             seqs = self.scheduler_config.max_num_seqs
-            self._guard = TailGuard(self._ledger, config.tail_promise, capacity, seqs)
+            promise = of_estimate(config.tail_promise, seam.has_prefix_cache(self))
+            self._guard = TailGuard(self._ledger, promise, capacity, seqs)
         self.waiting = PolicyQueue(
             self._queue_key, self._is_admissible, self._overdue, self._note_leaving
         )

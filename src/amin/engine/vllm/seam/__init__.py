@@ -13,6 +13,7 @@ from amin.engine.vllm.seam.build import (
 )
 from amin.engine.vllm.seam.cache import (
     CacheShape,
+    has_prefix_cache,
     num_blocks_held,
     num_blocks_in_use,
     num_blocks_shared_on_admission,
@@ -67,6 +68,7 @@ __all__ = [
     "can_be_admitted",
     "check_scheduler",
     "engine_config",
+    "has_prefix_cache",
     "is_full",
     "logger",
     "max_output_tokens",

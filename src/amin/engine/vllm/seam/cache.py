@@ -119,6 +119,11 @@ class CacheShape:
         return sum(1 + num_lookahead_tokens // int(size) for size in self.sizes)
 
 
+def has_prefix_cache(scheduler: Any) -> bool:
+    """Whether blocks keep what they hold until they are used again."""
+    return bool(scheduler.kv_cache_manager.enable_caching)
+
+
 def num_free_blocks(scheduler: Any) -> int:
     """Blocks that can be handed out now."""
     return int(scheduler.kv_cache_manager.block_pool.get_num_free_blocks())
@@ -138,10 +143,9 @@ def num_private_blocks(scheduler: Any, request: Request) -> int:
 
 def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
     """Blocks of the request's prefix that a running request holds already."""
-    manager = scheduler.kv_cache_manager
-    if not manager.enable_caching or request.num_computed_tokens:
+    if not has_prefix_cache(scheduler) or request.num_computed_tokens:
         return 0
-    hits = manager.get_computed_blocks(request)[0].blocks
+    hits = scheduler.kv_cache_manager.get_computed_blocks(request)[0].blocks
     return sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
 
 
