@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from amin.cli import main
+from amin.errors import ConfigError
+from amin.experiment.setting import Setting
 from amin.policy.catalog import POLICIES
 
 
@@ -129,3 +131,21 @@ def test_a_wrong_option_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("amin: ")
     assert line.endswith(message)
+
+
+@pytest.mark.parametrize(("flags", "is_on"), [((), True), (("--no-enable-prefix-caching",), False)])
+def test_advice_is_for_a_server_as_vllm_starts_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: tuple[str, ...], is_on: bool
+) -> None:
+    """With prefix caching, unless it is said to be off."""
+    trace = tmp_path / "t.csv"
+    trace.write_text("arrival_time,num_prompt_tokens,num_output_tokens\n0,1,1\n")
+    asked: list[bool] = []
+
+    def note(traffic: object, setting: Setting, **_: object) -> None:
+        asked.append(setting.enable_prefix_caching)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("amin.experiment.advise.advise", note)
+    assert _run(monkeypatch, "advise", "--trace", str(trace), "--kv-tokens", "4096", *flags) == 2
+    assert asked == [is_on]

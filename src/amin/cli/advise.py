@@ -36,7 +36,12 @@ simulate; a column client or predicted_class is used where there is one. The las
 @click.option("--step-time", default=example.STEP_TIME, show_default=True)
 @click.option("--max-num-seqs", type=int, help="[default: 256]")
 @click.option("--max-num-batched-tokens", type=int, help="[default: 2048]")
-@click.option("--enable-prefix-caching", is_flag=True, help="as for amin simulate")
+@click.option(
+    "--enable-prefix-caching/--no-enable-prefix-caching",
+    default=True,
+    show_default=True,
+    help="as your vLLM server has it",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
