@@ -1,9 +1,9 @@
 """Schedulers side by side on a GPU: vLLM with a Llama 8B of random weights, real clock, async.
 
 Requests at `--load` x capacity on a KV memory of `--kv-tokens`; no scheduler is told how long a
-reply will be. Each scheduler has a fresh engine and the same requests; stock FCFS runs
-twice, so that a difference can be told from noise. Beside each measured ratio stands what the
-simulator says, given the step times of the first FCFS run.
+reply will be. Each scheduler has a fresh engine and the same requests; stock FCFS runs twice, so
+that a difference can be told from noise. Beside each measured ratio stands what the simulator says,
+given the step times of the first FCFS run.
 
 Who uses predictions is told the 5 % quantiles of five classes; ``expected-volume+1/online`` is told
 nothing, and learns. A policy named twice runs twice.
@@ -85,12 +85,8 @@ def twin(job: Job, step_time: StepTime) -> Summary:
         step_time=step_time,
     )
     policy, _, promise = split_label(job.scheduler)
-    engine = SimulatedEngine(
-        config,
-        policy,
-        predictor=job.predictor,
-        tail_promise=parse_tail_promise(promise) if promise else None,
-    )
+    kept = parse_tail_promise(promise or "off")
+    engine = SimulatedEngine(config, policy, predictor=job.predictor, tail_promise=kept)
     return summarize(engine.simulate(job.trace()).result())
 
 
@@ -123,6 +119,11 @@ def _has_gpu() -> bool:
 
 
 def _compare(options: argparse.Namespace, out: Path) -> None:
+    # A wrong name is to be refused before minutes of GPU time are spent.
+    rows = [
+        (name, contenders([name.partition("/")[0]])[-1], name.partition("/")[2])
+        for name in [BASELINE.name, *options.schedulers.split(","), BASELINE.name]
+    ]
     _, measured = embedded_replies(5000, seed=1).halves()
     table = {str(c): ClassBounds(low) for c, low in enumerate(measured.class_quantiles(0.05))}
     predictor = write_class_table(out / "classes.json", table)
@@ -145,9 +146,7 @@ def _compare(options: argparse.Namespace, out: Path) -> None:
     print("| scheduler | mean (simulated) | p99 (simulated) | preemptions (simulated) | makespan |")
     print("|---|---|---|---|---|", flush=True)
     base: tuple[Summary, Summary] | None = None
-    for i, name in enumerate([BASELINE.name, *options.schedulers.split(","), BASELINE.name]):
-        plain, _, told = name.partition("/")
-        contender = contenders([plain])[-1]
+    for i, (name, contender, told) in enumerate(rows):
         job = replace(
             first, name=name, scheduler=contender.scheduler, predictor=told or predictor,
             out=str(out / f"{i}-{name.replace('/', '-')}"), watermark=contender.watermark,

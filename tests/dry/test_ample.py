@@ -42,8 +42,9 @@ def test_who_is_admitted_unseen_would_be_admitted_seen(
     answers: set[bool] = set()
 
     def noting(self: Memory, *arguments: int) -> bool:
-        answers.add(is_ample(self, *arguments))
-        return is_ample(self, *arguments)
+        answer = is_ample(self, *arguments)
+        answers.add(answer)
+        return answer
 
     def ends(rows: list[tuple[int, int, int]], shortcut: Callable[..., bool]) -> list[Any]:
         shared = tuple(range(40))
