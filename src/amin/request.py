@@ -7,11 +7,23 @@ it.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from amin.errors import ConfigError
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a plain str that can be written down: a lone surrogate cannot be encoded."""
+    if type(value) is not str:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class LengthEstimate:
     It may be wrong on either side; the engine clamps it to what the request and the cache allow.
     `predicted_class` names a class of requests that the guesser holds to be alike, if it has any:
     their lengths are then learned together, and the guess is put right by what they turn out to be.
+    Raises `ConfigError` for anything but two integers, the smaller first, and text or None.
     """
 
     lower: int
@@ -31,6 +44,9 @@ class LengthEstimate:
         # One is made for each request: say what is wrong only where something is.
         if not (type(self.lower) is type(self.upper) is int and 1 <= self.lower <= self.upper):
             self._check()
+        if not (self.predicted_class is None or is_text(self.predicted_class)):
+            value = reprlib.repr(self.predicted_class)
+            raise ConfigError(f"predicted_class: got {value}, allowed: text (a str) or None")
 
     def _check(self) -> None:
         for name in ("lower", "upper"):

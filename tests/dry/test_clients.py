@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from amin.engine.vllm.notes import NAME, Notes
 from amin.workload.interface import Job
 
 pytestmark = pytest.mark.dry
 
 
 def _keys(index: int) -> dict[str, Any]:
-    return {"amin_api_key": "long" if index % 2 else "short"}
+    return {NAME: Notes(client="long" if index % 2 else "short").as_bytes()}
 
 
 def _hints(index: int) -> dict[str, Any]:

@@ -37,14 +37,21 @@ class Hangs(Predictor):
 
 
 class TalksNonsense(Predictor):
-    """Answers, but no estimate."""
+    """Answers, but no estimate, or one whose class is no text."""
 
     name = "talks-nonsense"
     is_instant = True
+    _num_asked = 0
 
     def predict(self, request: Request) -> Any:
         """Another thing each time."""
-        return [None, "soon", -1, (5, 3), {"lower": 7}][len(request.request_id) % 5]
+        self._num_asked += 1
+        if self._num_asked % 2:
+            return [None, "soon", -1, (5, 3), {"lower": 7}][self._num_asked // 2 % 5]
+        estimate = LengthEstimate(5, 9)
+        no_text = [3, "\ud800", ["a"]][self._num_asked // 2 % 3]
+        object.__setattr__(estimate, "predicted_class", no_text)
+        return estimate
 
 
 class CannotLearn(Predictor):

@@ -38,8 +38,8 @@ class LiveServer:
         self.log = log
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        listening = ["--host", "127.0.0.1", "--port", str(self._port)]
+            self.port = free.getsockname()[1]
+        listening = ["--host", "127.0.0.1", "--port", str(self.port)]
         command = [*command, *listening, "--served-model-name", "tiny", *_shape_options(), *options]
         variables = {**os.environ, **ENVIRONMENT, "VLLM_LOGGING_LEVEL": "INFO", **environment}
         with log.open("wb") as output:
@@ -74,7 +74,7 @@ class LiveServer:
 
     @contextmanager
     def _exchange(self, method: str, path: str, body: bytes | None) -> Iterator[Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REQUEST_DEADLINE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_DEADLINE)
         try:
             connection.request(method, path, body, {"content-type": "application/json"})
             yield connection.getresponse()
@@ -99,7 +99,7 @@ class LiveServer:
     def client(self) -> openai.OpenAI:
         """OpenAI's own client, as users have it; each call is made once, and on the loopback."""
         return openai.OpenAI(
-            base_url=f"http://127.0.0.1:{self._port}/v1",
+            base_url=f"http://127.0.0.1:{self.port}/v1",
             api_key="none",
             max_retries=0,
             timeout=REQUEST_DEADLINE,

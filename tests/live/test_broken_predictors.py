@@ -29,7 +29,7 @@ def expected(start_engine: StartEngine, prompts: list[Prompt]) -> Outputs:
     [
         ("Raises", "num_raised", "raised LookupError"),
         ("Hangs", "num_unanswered", "did not answer before the request's end"),
-        ("TalksNonsense", "num_invalid", "allowed: a LengthEstimate"),
+        ("TalksNonsense", "num_invalid", "answered nonsense"),
         ("CannotLearn", "num_lost_outcomes", "raised in learn MemoryError"),
     ],
 )

@@ -28,6 +28,14 @@ def test_ends_are_integers_from_one(name: str, value: object) -> None:
         LengthEstimate(**({"lower": 1, "upper": 9} | {name: value}))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [3, b"a", ["a"], "\ud800", float("nan"), ()])
+def test_a_class_is_text(value: object) -> None:
+    """Anything that could not be hashed or written to a log is refused at once."""
+    with pytest.raises(ConfigError, match=r"predicted_class: got .*, allowed: text"):
+        LengthEstimate(1, 2, value)  # type: ignore[arg-type]
+    assert LengthEstimate(1, 2, "klasse ü").predicted_class == "klasse ü"
+
+
 @given(positive, positive, st.integers(-5, 10**12))
 def test_clamping(a: int, b: int, limit: int) -> None:
     """Both ends end up in 1..limit, nothing else changes, and twice is as good as once."""

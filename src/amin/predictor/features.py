@@ -119,16 +119,33 @@ class Groups:
     def __init__(self) -> None:
         self._handed_over: list[int] = []
         self.values = [Values(feature, self._handed_over) for feature in range(len(FEATURES))]
+        self.hash_names_with("")
+
+    def hash_names_with(self, secret: str) -> None:
+        """From now on no hash of a name can be made without `secret`; before the first arrival."""
+        key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+
+        @lru_cache(MAX_CANDIDATES)
+        def digest(name: str) -> str:
+            # A cache salt is whatever a client sends, lone surrogates too.
+            encoded = name.encode(errors="surrogatepass")
+            return hashlib.blake2b(encoded, digest_size=12, key=key).hexdigest()
+
+        self._digest = digest
+
+    def digest(self, name: str | None) -> str | None:
+        """Names are not kept, nor written to disk: only what cannot be turned back into them."""
+        return None if name is None else self._digest(name)
 
     def of(self, request: Request) -> tuple[int, ...]:
         """A group for each feature, `ALL` where the value is missing, or rare so far."""
         # None is no value's key.
-        found = zip(self.values, values_of(request), strict=True)
+        found = zip(self.values, self._values_of(request), strict=True)
         return tuple([feature.groups.get(value, ALL) for feature, value in found])
 
     def arrived(self, request: Request) -> tuple[tuple[int, ...], Sequence[int]]:
         """(`of`, groups that begin anew), for a request that arrives: counts its values."""
-        found = zip(self.values, values_of(request), strict=True)
+        found = zip(self.values, self._values_of(request), strict=True)
         row = tuple([ALL if value is None else feature.count(value) for feature, value in found])
         if not self._handed_over:
             return row, ()
@@ -136,29 +153,22 @@ class Groups:
         self._handed_over.clear()
         return row, anew
 
-
-def values_of(request: Request) -> tuple[Hashable, ...]:
-    """The request's value of each of `FEATURES`, None where it has none."""
-    hint = request.hint
-    return (
-        None if hint is None else length_class(told_length(hint, request.max_tokens)),
-        digest(request.predicted_class),
-        digest(request.client),
-        beginning_of(request.prompt_token_ids),
-        length_class(request.num_prompt_tokens),
-        request.max_tokens,
-    )
+    def _values_of(self, request: Request) -> tuple[Hashable, ...]:
+        """The request's value of each of `FEATURES`, None where it has none."""
+        hint = request.hint
+        return (
+            None if hint is None else length_class(told_length(hint, request.max_tokens)),
+            self.digest(request.predicted_class),
+            self.digest(request.client),
+            beginning_of(request.prompt_token_ids),
+            length_class(request.num_prompt_tokens),
+            request.max_tokens,
+        )
 
 
 def told_length(hint: LengthEstimate, max_tokens: int) -> int:
     """The middle of an interval; its lower end where the upper one is but the cap."""
     return hint.lower if hint.upper >= max_tokens else (hint.lower + hint.upper) // 2
-
-
-@lru_cache(MAX_CANDIDATES)
-def digest(name: str | None) -> str | None:
-    """Names are not kept, nor written to disk: only what cannot be turned back into them."""
-    return None if name is None else hashlib.blake2b(name.encode(), digest_size=12).hexdigest()
 
 
 def beginning_of(prompt: Sequence[int]) -> int | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
+from amin.errors import ConfigError
 from amin.predictor.interface import Predictor
 from amin.predictor.seldom import Seldom
 from amin.predictor.worker import Worker
@@ -107,18 +108,19 @@ class GuardedPredictor:
 
     def _ask(self, request: Request) -> LengthEstimate | None:
         try:
-            estimate = self._inner.predict(request)
+            answer = self._inner.predict(request)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             self._count("num_raised")
             self._warn(f"raised {_in_words(error)}")
             return None
-        if isinstance(estimate, LengthEstimate):
-            return estimate
-        self._count("num_invalid")
-        self._warn(f"answered a {type(estimate).__name__}, allowed: a LengthEstimate")
-        return None
+        try:
+            return checked(answer)
+        except Exception as error:  # a stranger's object may raise anything when it is looked at
+            self._count("num_invalid")
+            self._warn(f"answered nonsense, {_in_words(error)}")
+            return None
 
     def _learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         try:
@@ -147,6 +149,16 @@ class GuardedPredictor:
             self.counters.num_failures,
             self.counters.num_predictions,
         )
+
+
+def checked(answer: object) -> LengthEstimate:
+    """A predictor's answer, made anew from its parts and so checked whole.
+
+    Raises `ConfigError` naming what is wrong with it, or whatever a look at its parts raises.
+    """
+    if not isinstance(answer, LengthEstimate):
+        raise ConfigError(f"answer: got a {type(answer).__name__}, allowed: a LengthEstimate")
+    return LengthEstimate(answer.lower, answer.upper, answer.predicted_class)
 
 
 def _in_words(error: BaseException) -> str:

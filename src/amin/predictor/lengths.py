@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.predictor.choice import MARGIN, judge, lower_bound_of, new_gains
-from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values, digest
+from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
     CUT,
     FINISHED,
@@ -57,6 +57,10 @@ class LearnedLengths:
         # Compile now, not in the first step under load.
         self.refresh(self._row)
 
+    def hash_names_with(self, secret: str) -> None:
+        """From now on no hash of a name can be made without `secret`; before the first arrival."""
+        self._groups.hash_names_with(secret)
+
     @property
     def values(self) -> Sequence[Values]:
         """The values of each feature that have groups."""
@@ -73,7 +77,7 @@ class LearnedLengths:
     def reclassed(self, groups: Sequence[int], name: str) -> tuple[int, ...]:
         """The groups of a request that has arrived, when its class is known later than that."""
         values = self.values[CLASS]
-        group = values.count(digest(name))
+        group = values.count(self._groups.digest(name))
         if values.handed_over:
             values.handed_over.clear()
             begin_anew(self.survival, group)

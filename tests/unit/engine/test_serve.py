@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,26 @@ def test_the_settings_travel_in_the_environment() -> None:
     _, environment = server_command("m", config, environment={"PATH": "/bin"})
     assert environment["PATH"] == "/bin"
     assert AminConfig.from_mapping(json.loads(environment["AMIN_CONFIG"])) == config
+
+
+def test_every_process_of_the_server_gets_settings_and_secret(tmp_path: Path) -> None:
+    """vLLM's Ray workers too, beside what the operator has them get; the secret is one made up for
+    this start, the operator's own, or, with a file of lengths, the same after a restart."""
+    for before, after in (("", ""), ("MINE,AMIN_CONFIG", "MINE,")):
+        given = {"VLLM_RAY_EXTRA_ENV_VARS_TO_COPY": before}
+        _, environment = server_command("m", AminConfig(), environment=given)
+        copied = environment["VLLM_RAY_EXTRA_ENV_VARS_TO_COPY"]
+        assert copied == f"{after}AMIN_CONFIG,AMIN_SECRET"
+    kept = AminConfig(lengths_file=str(tmp_path / "l.npz"))
+    secrets = [
+        server_command("m", config, environment=given)[1]["AMIN_SECRET"]
+        for config in (AminConfig(), AminConfig(), kept, kept)
+        for given in ({}, {"AMIN_SECRET": "own"})
+    ]
+    assert secrets[1::2] == ["own"] * 4
+    assert secrets[0] != secrets[2] != secrets[4] == secrets[6]
+    assert min(map(len, secrets[::2])) == 64
+    assert (tmp_path / "l.npz.secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_vllms_own_command_is_used_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:

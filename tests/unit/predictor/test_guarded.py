@@ -132,6 +132,49 @@ def test_nonsense_gives_the_bound_one(request_of: MakeRequest, answer: object) -
     assert _failures(guarded) == (0, 0, 1)
 
 
+class Shouting(str):
+    """Text that raises as soon as it is used as such."""
+
+    __slots__ = ()
+
+    def encode(self, *args: object, **kwargs: object) -> bytes:
+        raise RuntimeError("no")
+
+
+def _forged(**fields: object) -> LengthEstimate:
+    """An estimate that was never checked, as unpickling or a copying library makes them."""
+    estimate = object.__new__(LengthEstimate)
+    for name, value in fields.items():
+        object.__setattr__(estimate, name, value)
+    return estimate
+
+
+@pytest.mark.parametrize("is_instant", [True, False])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _forged(lower=5, upper=9, predicted_class=3),
+        _forged(lower=5, upper=9, predicted_class="\ud800"),
+        _forged(lower=5, upper=9, predicted_class=["a"]),
+        _forged(lower=5, upper=9, predicted_class=Shouting("a")),
+        _forged(lower=9, upper=5, predicted_class=None),
+        _forged(lower="5", upper=9, predicted_class=None),
+        _forged(lower=5),
+    ],
+)
+def test_an_answer_is_checked_whole(
+    request_of: MakeRequest, answer: LengthEstimate, is_instant: bool
+) -> None:
+    """A class that is no text, ends the wrong way round, a field that is missing: all are invalid,
+    and nothing of them is handed on, from an instant predictor or from one on a thread."""
+    inner = Scripted(answer)
+    inner.is_instant = is_instant
+    guarded = GuardedPredictor(inner)
+    assert guarded.predict(request_of(77)) == LengthEstimate(1, 77)
+    _until(lambda: _failures(guarded) == (0, 0, 1))
+    assert list(guarded.answers()) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "failures"), [(ValueError("bad"), (1, 0, 0)), ("nonsense", (0, 0, 1))]
 )
@@ -280,7 +323,10 @@ class UnspeakableError(Exception):
 
 @pytest.mark.parametrize(
     ("answer", "what"),
-    [("x" * 1000, "answered a str"), (UnspeakableError(), "raised UnspeakableError")],
+    [
+        ("x" * 1000, "answered nonsense, ConfigError: answer: got a str"),
+        (UnspeakableError(), "raised UnspeakableError"),
+    ],
 )
 def test_the_warning_names_the_kind_of_nonsense(
     request_of: MakeRequest, caplog: pytest.LogCaptureFixture, answer: object, what: str

@@ -5,15 +5,17 @@ Nothing in here raises: a request that cannot be predicted runs with the bound 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amin.engine.secret import server_secret
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import Hints, api_key, foretold, parse_hints, prompt_of
+from amin.engine.vllm.hints import Hints, parse_hints
 from amin.engine.vllm.log import RequestLog
+from amin.engine.vllm.notes import taken_from
 from amin.predictor.foretold import engine_side
 from amin.predictor.guarded import GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
@@ -52,6 +54,7 @@ class Intake:
         self._log_prompts = config.log_prompts
         self._needs_text = predictor.needs_text
         self.lengths = online.lengths if online else LearnedLengths()
+        self.lengths.hash_names_with(server_secret(config.lengths_file))
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints
@@ -60,8 +63,8 @@ class Intake:
 
     def arrived(self, scheduler: Any, request: seam.Request) -> Known:
         """What is known, with the interval to believe until `answers` has a better one."""
-        told = _told(request)
-        hints = self._hints(request, told)
+        notes = taken_from(request.sampling_params)
+        hints = self._hints(request)
         facts = Request(
             request_id=request.request_id,
             num_prompt_tokens=request.num_prompt_tokens,
@@ -72,9 +75,9 @@ class Intake:
             hint=hints.estimate,
             sampling=seam.sampling(request),
             prompt_token_ids=request.prompt_token_ids or (),
-            client=hints.client or seam.adapter(request) or api_key(told) or request.cache_salt,
-            prompt=prompt_of(told) if self._log_prompts else None,
-            foretold=foretold(told) if self._needs_text else None,
+            client=hints.client or seam.adapter(request) or notes.client or request.cache_salt,
+            prompt=notes.prompt if self._log_prompts else None,
+            foretold=notes.foretold if self._needs_text else None,
         )
         estimate = hints.estimate
         if estimate is None and not self._is_online:
@@ -115,11 +118,12 @@ class Intake:
         known = self._known.get(request_id)
         return known.estimate if known else None
 
-    def _hints(self, request: seam.Request, told: Mapping[str, Any] | None) -> Hints:
-        if not self._client_hints:
+    def _hints(self, request: seam.Request) -> Hints:
+        params = request.sampling_params
+        if not self._client_hints or params is None:
             return Hints()
         try:
-            return parse_hints(told, request.max_tokens)
+            return parse_hints(params.extra_args, request.max_tokens)
         except Exception as error:  # whatever a client can think of, the engine goes on
             self.num_bad_hints += 1
             if self._seldom.is_due():
@@ -138,9 +142,3 @@ def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
     if named is None or named == facts.predicted_class:
         return facts
     return replace(facts, predicted_class=named)
-
-
-def _told(request: seam.Request) -> Mapping[str, Any] | None:
-    """What the request brings beside vLLM's own: from its client, and from `HintMiddleware`."""
-    params = request.sampling_params
-    return params.extra_args if params is not None else None

@@ -85,7 +85,7 @@ class RequestLog:
         for name in ("predicted_class", "client"):
             value = getattr(facts, name)
             if value is not None:
-                row[name] = self._hash(value.encode()).hex()
+                row[name] = self._hash(value.encode(errors="surrogatepass")).hex()
         hashes = self._prompt_hashes(facts.prompt_token_ids)
         if hashes:
             row |= {"prompt_hashes": hashes, "hashed_tokens": HASHED_TOKENS}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from amin.engine.vllm.hints import MAX_TOKENS
+from amin.predictor.guarded import checked
 from amin.predictor.interface import Predictor
 from amin.predictor.seldom import Seldom
 from amin.prompt_text import prompt_text
@@ -35,9 +36,9 @@ class TextReader:
         request = Request("", num_prompt_tokens=1, max_tokens=MAX_TOKENS, prompt=prompt)
         try:
             if self._predictor.is_instant:
-                return self._predictor.predict(request)
+                return checked(self._predictor.predict(request))
             answer = asyncio.to_thread(self._predictor.predict, request)
-            return await asyncio.wait_for(answer, PATIENCE)
+            return checked(await asyncio.wait_for(answer, PATIENCE))
         except Exception as error:  # whatever a predictor may raise
             self._warn(error)
             return None

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from amin.engine.secret import ENVIRONMENT_VARIABLE as SECRET_VARIABLE
+from amin.engine.secret import server_secret
 from amin.engine.vllm.config import ENVIRONMENT_VARIABLE, AminConfig
 from amin.engine.vllm.versions import is_installed
 from amin.errors import ConfigError
 
 SCHEDULER = "amin.engine.vllm.AminScheduler"
 MIDDLEWARE = "amin.engine.vllm.HintMiddleware"
+RAY_VARIABLE = "VLLM_RAY_EXTRA_ENV_VARS_TO_COPY"
 
 
 def server_command(
@@ -40,8 +43,13 @@ def server_command(
             raise ConfigError("--additional-config: leave amin out; amin serve has options for it")
     command = [sys.executable, "-m", *_entry_point(), model]
     command += ["--scheduler-cls", SCHEDULER, "--middleware", MIDDLEWARE]
-    settings = {ENVIRONMENT_VARIABLE: json.dumps(asdict(config))}
-    return [*command, *vllm_options], {**environment, **settings}
+    variables = {**environment, ENVIRONMENT_VARIABLE: json.dumps(asdict(config))}
+    server_secret(config.lengths_file, variables)
+    # vLLM hands its Ray workers only the variables that it knows, and those named here.
+    named = [name for name in variables.get(RAY_VARIABLE, "").split(",") if name]
+    ours = [name for name in (ENVIRONMENT_VARIABLE, SECRET_VARIABLE) if name not in named]
+    variables[RAY_VARIABLE] = ",".join([*named, *ours])
+    return [*command, *vllm_options], variables
 
 
 def _entry_point() -> list[str]:
