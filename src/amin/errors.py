@@ -58,6 +58,14 @@ class UnsupportedEngineError(AminError, RuntimeError):
     """The engine is missing or of a version that amin was not tested with."""
 
 
+def in_words(error: BaseException) -> str:
+    """The type and, where it can be had, the text of anybody's error: not even this may raise."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 def _shorten(value: object, limit: int = 60) -> str:
     # Bounded in length and depth: the value is a stranger's.
     if isinstance(value, str) and len(value) > limit:

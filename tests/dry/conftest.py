@@ -150,11 +150,11 @@ class Stepper:
         assert not scheduler.requests
         assert not scheduler.running
         assert len(scheduler.waiting) == 0
-        assert len(scheduler._ledger) == 0
-        assert not scheduler.amin_intake._known
-        if scheduler._guard:
-            assert scheduler._guard.is_empty
-        assert not scheduler._lengths.survival[HELD, :, 1:].any()
+        assert len(scheduler.amin.ledger) == 0
+        assert not scheduler.amin.intake._known
+        if scheduler.amin.guard:
+            assert scheduler.amin.guard.is_empty
+        assert not scheduler.amin.lengths.survival[HELD, :, 1:].any()
 
 
 @pytest.fixture(scope="session")

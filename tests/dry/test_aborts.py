@@ -88,7 +88,7 @@ def test_an_id_can_come_back(stepper: MakeStepper, job: MakeJob) -> None:
     run.step(2)
     run.abort("a")
     run.add(job("a", 4, 5, lower=3))
-    assert run.scheduler._ledger.view("a").bound == 3
+    assert run.scheduler.amin.ledger.view("a").bound == 3
     run.finish()
     run.assert_nothing_leaked()
 

@@ -200,7 +200,7 @@ def test_blocks_to_come_of_a_chunked_prompt_are_not_taken_for_used(
     run.add(job("small", 4, 30, lower=22))
     run.step()
     assert run.running == ["second", "long", "small"]
-    assert run.scheduler._memory._unexplained == 4
+    assert run.scheduler.amin.memory._unexplained == 4
 
 
 def test_lookahead_tokens_are_reserved(
@@ -224,9 +224,9 @@ def test_no_bound_goes_beyond_the_models_length(stepper: MakeStepper, job: MakeJ
     """What is promised for 1000 tokens in a model of 40 is promised for the 36 that are left."""
     run = stepper("amax", max_model_len=40)
     run.add(job("a", 4, 9, max_tokens=1000))
-    view = run.scheduler._ledger.view("a")
+    view = run.scheduler.amin.ledger.view("a")
     assert (view.max_tokens, view.upper, view.bound) == (36, 36, 36)
-    (known,) = run.scheduler.amin_intake._known.values()
+    (known,) = run.scheduler.amin.intake._known.values()
     assert known.facts.max_tokens == 36
 
 

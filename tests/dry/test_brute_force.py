@@ -56,7 +56,7 @@ def _held(request: Any) -> int:
 
 
 def _view(scheduler: Any, request: Any) -> RequestView:
-    view: RequestView = scheduler._ledger.view(request.request_id)
+    view: RequestView = scheduler.amin.ledger.view(request.request_id)
     return view._replace(num_output_tokens=_made(request))
 
 
@@ -66,7 +66,7 @@ def _peak(scheduler: Any, candidate: Any) -> int:
     config, ahead = scheduler.scheduler_config, 0
     rows: list[tuple[int, int]] = []
     for request in [*scheduler.running, candidate]:
-        steps = scheduler.amin_policy.forecast(_view(scheduler, request))
+        steps = scheduler.amin.policy.forecast(_view(scheduler, request))
         left, delay = _held(request) - request.num_computed_tokens, 0
         if left > 1:
             # Prompts are computed one after the other with what decoding leaves of each batch.
@@ -93,7 +93,7 @@ def test_every_forecast_is_what_a_count_by_hand_gives(
 ) -> None:
     """Request by request and step by step, from vLLM's requests and not from our table."""
     engine = _engine(engine_of, policy, way | {"forecast_floor": FLOOR})
-    scheduler, memory = engine.scheduler, engine.scheduler._memory
+    scheduler, memory = engine.scheduler, engine.scheduler.amin.memory
     asked: list[Any] = []
     admits, peak_with = memory.admits, memory._projection.peak_with
     wrong, num_peaks = [], 0
@@ -156,8 +156,8 @@ def test_whoever_leaves_is_the_policys_choice(
             view = _view(scheduler, request)._replace(
                 num_computed_tokens=request.num_computed_tokens
             )
-            tie = scheduler._ledger.ties[request.amin_slot]
-            keys[request.request_id] = (scheduler.amin_policy.preemption_order(view), tie)
+            tie = scheduler.amin.ledger.ties[request.amin_slot]
+            keys[request.request_id] = (scheduler.amin.policy.preemption_order(view), tie)
         return sorted(keys, key=keys.__getitem__)
 
     def schedule_watched(*args: Any) -> Any:

@@ -36,4 +36,4 @@ def test_a_key_makes_a_group_and_a_hint_that_is_not_trusted_none(
         run.add(job(f"r{index}", 8, 40 if index % 2 else 4), extra_args=told(index))
         run.step(3)
     run.finish()
-    assert run.scheduler.amin_intake.lengths.feature == feature
+    assert run.scheduler.amin.intake.lengths.feature == feature

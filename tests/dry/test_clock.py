@@ -54,7 +54,7 @@ def _run(
                 run.add(replace(arrives, request=request))
             steps.append((sorted(run.step().items()), list(run.preempted)))
         run.scheduler.shutdown()
-        return steps, run.scheduler._lengths.survival.copy()
+        return steps, run.scheduler.amin.lengths.survival.copy()
 
 
 @pytest.mark.parametrize("promise", [None, 1.0])

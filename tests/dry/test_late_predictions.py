@@ -53,7 +53,7 @@ def slow(install: Callable[..., str]) -> Iterator[Callable[..., tuple[Slow, str]
 
 
 def _wait_for_answers(run: Any, number: int) -> None:
-    answers = run.scheduler.amin_intake.predictor._answers
+    answers = run.scheduler.amin.intake.predictor._answers
     while answers.qsize() < number:
         time.sleep(0.001)
 
@@ -71,7 +71,7 @@ def test_a_late_prediction_moves_the_request_in_the_queue(
     _wait_for_answers(run, 4)
     run.step()
     assert (run.running, run.waiting) == (["a"], ["d", "c", "b"])
-    view = run.scheduler._ledger.view("d")
+    view = run.scheduler.amin.ledger.view("d")
     assert (view.lower, view.upper, view.bound) == (8, 8, 8)
     run.finish()
     run.assert_nothing_leaked()
@@ -101,11 +101,11 @@ def test_an_upper_bound_that_comes_late_replaces_max_tokens(
     predictor, spec = slow({"a": 9})
     run = stepper("amax", predictor=spec)
     run.add(job("a", 4, 9, max_tokens=200))
-    assert run.scheduler._ledger.view("a").bound == 200
+    assert run.scheduler.amin.ledger.view("a").bound == 200
     predictor.released.set()
     _wait_for_answers(run, 1)
     run.step()
-    assert run.scheduler._ledger.view("a").bound == 9
+    assert run.scheduler.amin.ledger.view("a").bound == 9
 
 
 def test_what_was_learned_from_a_preemption_outlives_a_late_prediction(
@@ -119,12 +119,12 @@ def test_what_was_learned_from_a_preemption_outlives_a_late_prediction(
     run.add(job("b", 20, 30), job("c", 12, 30))
     run.step(6)
     (victim,) = run.preempted
-    made = run.scheduler._ledger.view(victim).bound
+    made = run.scheduler.amin.ledger.view(victim).bound
     assert made > 3
     predictor.released.set()
     _wait_for_answers(run, 3)
     run.step()
-    view = run.scheduler._ledger.view(victim)
+    view = run.scheduler.amin.ledger.view(victim)
     assert (view.lower, view.bound) == (3, made)
 
 
@@ -141,7 +141,7 @@ def test_a_burst_is_predicted_while_it_waits(
     _wait_for_answers(run, 200)
     run.step()
     assert run.waiting == [str(i) for i in range(199, 0, -1)]
-    counters = run.scheduler.amin_intake.predictor.counters
+    counters = run.scheduler.amin.intake.predictor.counters
     assert (counters.num_predictions, counters.num_failures) == (200, 0)
 
 
@@ -155,8 +155,8 @@ def test_the_record_has_the_prediction_that_was_believed_at_the_end(
 
     def released_in_the_first_step(*args: Any) -> Any:
         predictor.released.set()
-        while engine.scheduler.amin_intake.predictor._asked and not (
-            engine.scheduler.amin_intake.predictor._answers.qsize()
+        while engine.scheduler.amin.intake.predictor._asked and not (
+            engine.scheduler.amin.intake.predictor._answers.qsize()
         ):
             time.sleep(0.001)
         return schedule(*args)

@@ -117,4 +117,4 @@ def test_a_full_disk_costs_lines_and_nothing_else(
     result = engine.run(_jobs())
     engine.scheduler.shutdown()
     assert all(record.num_output_tokens for record in result.records)
-    assert engine.scheduler.amin_intake._log.num_lost == 10
+    assert engine.scheduler.amin.intake._log.num_lost == 10

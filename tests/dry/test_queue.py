@@ -26,7 +26,7 @@ class Waiting:
 def make_queue(admissible: set[str] | None = None) -> PolicyQueue:
     """A queue by (key, arrival); only the `admissible` may be admitted, None: all."""
     return PolicyQueue(
-        lambda request: (request.key, request.arrival),
+        lambda request: (0, request.key, request.arrival),
         lambda request: admissible is None or request.request_id in admissible,
     )
 
@@ -40,7 +40,14 @@ class QueueAgainstList(RuleBasedStateMachine):
         super().__init__()
         self.queue = make_queue()
         self.model: list[Waiting] = []
+        self.taken: list[Waiting] = []
         self.num_arrivals = 0
+
+    @rule()
+    def begin_step(self) -> None:
+        """Whoever left before has left for good."""
+        self.queue.begin_step()
+        self.taken = []
 
     @rule(target=requests, key=st.integers(-3, 3))
     def arrive(self, key: int) -> Waiting:
@@ -59,6 +66,7 @@ class QueueAgainstList(RuleBasedStateMachine):
         assert self.queue.peek_request() is head
         assert self.queue.pop_request() is head
         self.model.remove(head)
+        self.taken.append(head)
 
     @rule(request=requests, key=st.integers(-3, 3))
     def preempt(self, request: Waiting, key: int) -> None:
@@ -67,15 +75,18 @@ class QueueAgainstList(RuleBasedStateMachine):
             request.key = key
             self.queue.prepend_request(request)
             self.model.append(request)
+            self.taken = [r for r in self.taken if r is not request]
 
     @rule(some=st.lists(requests, max_size=4), key=st.integers(-3, 3))
     def skip(self, some: list[Waiting], key: int) -> None:
-        """Several that left come back at once."""
+        """Several come back at once; those that left in this step to the places they had."""
         back = [r for r in dict.fromkeys(some) if r not in self.model]
         for request in back:
-            request.key = key
+            if request not in self.taken:
+                request.key = key
         self.queue.prepend_requests(back)
         self.model += back
+        self.taken = [r for r in self.taken if r not in back]
 
     @rule(request=requests)
     def abort(self, request: Waiting) -> None:
@@ -129,9 +140,9 @@ def test_the_key_is_asked_once_per_entry() -> None:
     """A rule is not asked again for requests that merely wait."""
     asked: list[str] = []
 
-    def key(request: Waiting) -> tuple[int, int]:
+    def key(request: Waiting) -> tuple[int, int, int]:
         asked.append(request.request_id)
-        return request.key, request.arrival
+        return 0, request.key, request.arrival
 
     queue = PolicyQueue(key, lambda request: True)
     for i in range(10):
@@ -159,7 +170,7 @@ def test_those_who_are_overdue_do_not_pile_up() -> None:
     """Ten thousand long ones that go before a short one leave no heap of ten thousand behind."""
     late: list[Waiting] = []
     queue = PolicyQueue(
-        lambda request: (request.key, request.arrival),
+        lambda request: (0, request.key, request.arrival),
         lambda request: True,
         lambda: late[0] if late else None,
         lambda request: late.clear(),
@@ -172,6 +183,37 @@ def test_those_who_are_overdue_do_not_pile_up() -> None:
         assert queue.pop_request() is request
         assert len(queue._heap) <= 2 * 1 + 66
     assert queue.pop_request().request_id == "short"
+
+
+def test_who_would_be_skipped_like_the_last_one_is_not_offered() -> None:
+    """In this step: they still wait, are offered in the next step, and can be aborted meanwhile.
+    Each is told to leave and to return; the one that vLLM took and gave back, too."""
+    told: list[str] = []
+    queue = PolicyQueue(
+        lambda request: (0, request.key, request.arrival),
+        lambda request: True,
+        leaves=lambda request: told.append(f"-{request.request_id}"),
+        returns=lambda request: told.append(f"+{request.request_id}"),
+        hides=lambda request: (lambda other: other.key == 1) if request.key == 1 else None,
+    )
+    odd = [Waiting(f"odd{i}", 1, i) for i in range(3)]
+    even = Waiting("even", 2, 9)
+    for request in (*odd, even):
+        queue.add_request(request)
+    assert queue.pop_request() is odd[0]
+    assert queue.peek_request() is even
+    assert [request.request_id for request in queue] == ["odd1", "odd2", "even"]
+    assert len(queue) == 3
+    assert queue.pop_request() is even
+    assert not queue
+    queue.remove_request(odd[1])
+    assert len(queue) == 1
+    queue.prepend_requests([odd[0]])
+    assert told == ["-odd0", "-odd1", "-odd2", "-even", "-odd1", "+odd0"]
+    queue.begin_step()
+    assert told[6:] == ["+odd2"]
+    assert list(queue) == [odd[0], odd[2]]
+    assert queue.peek_request() is odd[0]
 
 
 def test_coming_back_behind_a_stale_entry() -> None:

@@ -39,7 +39,7 @@ def test_settings_come_from_the_environment_too(
         seam.build_scheduler(config, AminScheduler, 10)
     config.additional_config = {}
     scheduler = seam.build_scheduler(config, AminScheduler, 10)
-    assert scheduler.amin_policy.name == "amax"
+    assert scheduler.amin.policy.name == "amax"
 
 
 def test_a_wrong_setting_stops_the_start(engine_of: Callable[..., Any]) -> None:

@@ -54,7 +54,7 @@ def test_the_bound_of_the_victim_is_what_it_had_made(stepper: MakeStepper, job: 
     run.add(job("b", 20, 30, lower=3), job("c", 12, 30, lower=6))
     run.step(6)
     assert run.preempted == ["a"]
-    view = run.scheduler._ledger.view("a")
+    view = run.scheduler.amin.ledger.view("a")
     assert (view.bound, view.num_output_tokens, view.num_preemptions) == (7, 7, 1)
     assert view.admission_index == -1
 

@@ -22,7 +22,7 @@ def _jobs(make_job: MakeJob, **fields: Any) -> list[Job]:
 
 
 def _estimates(run: Any) -> dict[str, tuple[int, int]]:
-    views = {request_id: run.scheduler._ledger.view(request_id) for request_id in run.lengths}
+    views = {request_id: run.scheduler.amin.ledger.view(request_id) for request_id in run.lengths}
     return {request_id: (view.lower, view.upper) for request_id, view in views.items()}
 
 
@@ -52,7 +52,7 @@ def test_a_bound_is_clamped_to_what_the_cache_holds(stepper: MakeStepper, job: M
     """26 blocks of 4 hold 104 tokens: with a prompt of 5 the bound is at most 100."""
     run = stepper("amin-static", num_gpu_blocks=27, client_hints=True)
     run.add(job("a", 5, 3, lower=900))
-    assert run.scheduler._ledger.view("a").bound == 100
+    assert run.scheduler.amin.ledger.view("a").bound == 100
 
 
 def test_hints_are_believed_where_the_operator_says_so(stepper: MakeStepper, job: MakeJob) -> None:
@@ -70,7 +70,7 @@ def test_hints_are_ignored_otherwise(stepper: MakeStepper, job: MakeJob) -> None
     run.add(job("bad", 4, 9, max_tokens=50), extra_args={"amin_lower": "nonsense"})
     run.add(job("none", 4, 9, max_tokens=50))
     assert set(_estimates(run).values()) == {(1, 50)}
-    assert run.scheduler.amin_intake.num_bad_hints == 0
+    assert run.scheduler.amin.intake.num_bad_hints == 0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_malformed_hints_are_counted_and_survived(
     run.add(job("bad", 4, 9, max_tokens=50), extra_args=extra_args)
     run.add(job("good", 4, 9, lower=5, upper=30))
     assert _estimates(run) == {"bad": (3, 50), "good": (5, 30)}
-    assert run.scheduler.amin_intake.num_bad_hints == 1
+    assert run.scheduler.amin.intake.num_bad_hints == 1
     run.finish()
     run.assert_nothing_leaked()
 
@@ -158,7 +158,7 @@ def test_a_predictor_that_fails_is_counted_and_survived(
     run = stepper(num_gpu_blocks=27, predictor=install(Faulty(fault, is_instant=True)))
     run.add(*_jobs(job, max_tokens=50))
     assert set(_estimates(run).values()) == {(1, 50)}
-    assert getattr(run.scheduler.amin_intake.predictor.counters, counter) == 12
+    assert getattr(run.scheduler.amin.intake.predictor.counters, counter) == 12
     run.finish()
     run.assert_nothing_leaked()
 
@@ -171,7 +171,7 @@ def test_a_predictor_that_hangs_is_counted_and_survived(
     run.add(*_jobs(job, max_tokens=50))
     assert set(_estimates(run).values()) == {(1, 50)}
     run.finish()
-    assert run.scheduler.amin_intake.predictor.counters.num_unanswered == 12
+    assert run.scheduler.amin.intake.predictor.counters.num_unanswered == 12
     run.assert_nothing_leaked()
 
 

@@ -52,7 +52,7 @@ def test_a_broken_predictor_harms_nobody(
     path = f"tests.live.broken_predictors:{predictor}"
     engine = start_engine({"policy": "amin-dynamic", "predictor": path})
     assert engine.serve(prompts) == expected
-    counters = engine.scheduler.amin_intake.predictor.counters
+    counters = engine.scheduler.amin.intake.predictor.counters
     assert counters.num_predictions == len(prompts)
     assert getattr(counters, counter) == len(prompts)
     assert counters.num_failures == (0 if predictor == "CannotLearn" else len(prompts))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
-from amin.errors import ConfigError
+from amin.errors import ConfigError, in_words
 from amin.predictor.interface import Predictor
 from amin.predictor.seldom import Seldom
 from amin.predictor.worker import Worker
@@ -113,13 +113,13 @@ class GuardedPredictor:
             if isinstance(error, KeyboardInterrupt):
                 raise
             self._count("num_raised")
-            self._warn(f"raised {_in_words(error)}")
+            self._warn(f"raised {in_words(error)}")
             return None
         try:
             return checked(answer)
         except Exception as error:  # a stranger's object may raise anything when it is looked at
             self._count("num_invalid")
-            self._warn(f"answered nonsense, {_in_words(error)}")
+            self._warn(f"answered nonsense, {in_words(error)}")
             return None
 
     def _learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
@@ -129,7 +129,7 @@ class GuardedPredictor:
             if isinstance(error, KeyboardInterrupt):
                 raise
             self._count("num_lost_outcomes")
-            self._warn(f"raised in learn {_in_words(error)}")
+            self._warn(f"raised in learn {in_words(error)}")
 
     def _unanswered(self) -> None:
         self._count("num_unanswered")
@@ -159,11 +159,3 @@ def checked(answer: object) -> LengthEstimate:
     if not isinstance(answer, LengthEstimate):
         raise ConfigError(f"answer: got a {type(answer).__name__}, allowed: a LengthEstimate")
     return LengthEstimate(answer.lower, answer.upper, answer.predicted_class)
-
-
-def _in_words(error: BaseException) -> str:
-    """The error's type and, where it can be had, its text: not even this may raise."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__

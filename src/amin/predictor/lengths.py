@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.predictor.choice import MARGIN, judge, lower_bound_of, new_gains
+from amin.predictor.choice import MARGIN, group_of, judge, lower_bound_of, new_gains
 from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
     CUT,
@@ -54,8 +54,7 @@ class LearnedLengths:
         self._num_new = self._num_ended = 0
         self._last: tuple[Request | None, tuple[int, ...]] = (None, ())
         self._row = np.zeros((1, len(FEATURES)), np.int64)
-        # Compile now, not in the first step under load.
-        self.refresh(self._row)
+        self._compile()
 
     def hash_names_with(self, secret: str) -> None:
         """From now on no hash of a name can be made without `secret`; before the first arrival."""
@@ -119,6 +118,16 @@ class LearnedLengths:
     def is_due(self) -> bool:
         """Whether enough has ended to learn from."""
         return bool(is_due(self._num_new, self._num_ended))
+
+    def _compile(self) -> None:
+        """Now, not in the first step under load: nobody arrives, and a reply of nothing ends."""
+        judge(self.gains, self.survival, self._row, 0, FINISHED, 0)
+        note(self.survival, FINISHED, self._row, 0, 0, 1.0)
+        begin_anew(self.survival, NUM_GROUPS)
+        group_of(self.survival, self._row, self.gains, 0)
+        lower_bound_of(self.survival, self._row, self.gains, 0, 0.5)
+        is_due(0, 0)
+        self.refresh(self._row)
 
     def refresh(self, groups: Ints, slots: Ints = _NOBODY, made: Ints = _NOBODY) -> None:
         """Learn from all that was counted, and from the replies in progress.

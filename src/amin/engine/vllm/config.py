@@ -38,6 +38,8 @@ class AminConfig:
     log_file           where each request is written down as it ends (`amin.workload.log`), for
                        training and for replays; empty: nowhere
     log_prompts        write the prompts' texts, too
+    decision_budget_ms  milliseconds that deciding a step may take; where it takes longer in a
+                       hundred steps running, amin switches itself off (`amin.engine.boundary`)
     seed               breaks ties in the preemption order
     """
 
@@ -49,6 +51,7 @@ class AminConfig:
     lengths_file: str = ""
     log_file: str = ""
     log_prompts: bool = False
+    decision_budget_ms: float = 50.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -66,6 +69,9 @@ class AminConfig:
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
         check_tail_promise(self.tail_promise)
+        budget = self.decision_budget_ms
+        if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
+            raise ConfigError(f"decision_budget_ms: got {budget!r}, allowed: a number > 0")
         for name in ("lengths_file", "log_file"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: got {getattr(self, name)!r}, allowed: a path")

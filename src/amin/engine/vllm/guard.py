@@ -48,6 +48,8 @@ class TailGuard:
         self._noted, self._queues = new_guard(len(ledger.table))
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
+        # What is expected of those who run; None where that is to be reckoned anew.
+        self._running_work: float | None = None
         self._work = 0.0
         self._num_ended = 0
         self._compile()
@@ -64,8 +66,9 @@ class TailGuard:
         if len(self._noted) <= len(self._ledger.table):
             self._noted, self._queues = with_room(self._noted, self._queues)
         books = self._books()
-        before = self._waiting_work + remaining_work(books, *_those_who_run(running))
-        finds(books, request.amin_slot, self._work, before)
+        if self._running_work is None:
+            self._running_work = remaining_work(books, *_those_who_run(running))
+        finds(books, request.amin_slot, self._work, self._waiting_work + self._running_work)
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed."""
@@ -79,6 +82,17 @@ class TailGuard:
         """It waits no longer."""
         self._drop(request.amin_slot)
         self._queues[FATE, request.amin_slot] = RUNNING
+
+    def returns(self, request: seam.Request) -> None:
+        """It waits on, as it did before it left in this step: nothing about it has changed."""
+        slot = request.amin_slot
+        self._waiting[slot] = request
+        self._waiting_work += float(self._noted[slot, EXPECTED])
+        waits(self._queues, slot, self._ledger.arrival_index(slot))
+
+    def running_changed(self) -> None:
+        """Who runs, how far they are or what is known of them may have changed."""
+        self._running_work = None
 
     def ended(self, request: seam.Request) -> None:
         """It is gone, and its slot free."""

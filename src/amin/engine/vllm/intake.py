@@ -1,6 +1,6 @@
 """From a vLLM request to an estimate of its length: hints if trusted, else the predictor.
 
-Nothing in here raises: a request that cannot be predicted runs with the bound 1.
+A hint or a predictor that is wrong in any way costs its answer: the request has the bound 1.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, parse_hints
 from amin.engine.vllm.log import RequestLog
 from amin.engine.vllm.notes import taken_from
+from amin.predictor.features import FEATURES
 from amin.predictor.foretold import engine_side
 from amin.predictor.guarded import GuardedPredictor
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import OnlinePredictor
 from amin.predictor.seldom import Seldom
+from amin.predictor.survival import ALL
 from amin.request import LengthEstimate, Request
 
 
@@ -84,6 +86,14 @@ class Intake:
             estimate = self.predictor.predict(facts)
         groups = self.lengths.arrived(_classed(facts, estimate))
         known = Known(facts, estimate or self.predictor.predict(facts), groups)
+        self._known[request.request_id] = known
+        return known
+
+    def unknown(self, scheduler: Any, request: seam.Request) -> Known:
+        """As little as can be known of a request: its lengths, and that it is like all others."""
+        limit = seam.max_output_tokens(scheduler, request)
+        facts = Request(request.request_id, request.num_prompt_tokens, limit)
+        known = Known(facts, LengthEstimate(1, limit), (ALL,) * len(FEATURES))
         self._known[request.request_id] = known
         return known
 

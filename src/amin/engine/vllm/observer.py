@@ -109,8 +109,8 @@ class Observer:
         self, original: Callable[..., Any], request: seam.Request, *args: Any, **kwargs: Any
     ) -> Any:
         # Asked now, since a prediction may come long after the arrival.
-        intake = getattr(self._scheduler, "amin_intake", None)
-        estimate = intake.known_estimate(request.request_id) if intake else None
+        amin = getattr(self._scheduler, "amin", None)
+        estimate = amin.intake.known_estimate(request.request_id) if amin else None
         if estimate is not None:
             record = self.records[request.request_id]
             record.lower, record.upper = estimate.lower, estimate.upper

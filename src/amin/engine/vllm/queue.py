@@ -12,58 +12,80 @@ from collections.abc import Callable, Iterable, Iterator
 
 from amin.engine.vllm.seam import Request, RequestQueue
 
-Entry = tuple[int, int, Request]
-"""(the policy's key, arrival index, request); the arrival index is unique."""
+Key = tuple[int, int, int]
+"""(priority, the policy's key, arrival); the arrival is unique. Smallest first."""
+
+Entry = tuple[int, int, int, Request]
+IsAlike = Callable[[Request], bool]
+
+
+def _nobody(request: Request) -> None:
+    """Nothing is hidden."""
 
 
 class PolicyQueue(RequestQueue):  # type: ignore[misc]
-    """A heap by (key, arrival). Removal is lazy: a removed entry is dropped when it surfaces.
+    """A heap of entries. Removal is lazy: a removed entry is dropped when it surfaces.
 
-    key          request -> (policy key, arrival index), asked when the request enters
+    key            request -> `Key`, asked when the request enters
     is_admissible  request -> whether it may be admitted now, asked of the head by ``bool(queue)``
-    overdue      () -> who goes next whatever its key, or None
-    leaves       request -> None, told of each that waits no longer
+    overdue        () -> who goes next whatever its key, or None
+    leaves         request -> None, told of each that waits no longer
+    returns        request -> None, told of each that left in this step and waits on unchanged
+    hides          request -> of one that vLLM took and skipped, or None: who else would be skipped
+                   for the same reason. These are not offered again in this step
     """
 
     def __init__(
         self,
-        key: Callable[[Request], tuple[int, int]],
+        key: Callable[[Request], Key],
         is_admissible: Callable[[Request], bool],
         overdue: Callable[[], Request | None] = lambda: None,
-        leaves: Callable[[Request], None] = lambda request: None,
+        leaves: Callable[[Request], None] = _nobody,
+        returns: Callable[[Request], None] = _nobody,
+        hides: Callable[[Request], IsAlike | None] = _nobody,
     ) -> None:
-        self._overdue = overdue
-        self._leaves = leaves
         self._key = key
         self._is_admissible = is_admissible
+        self._overdue = overdue
+        self._leaves = leaves
+        self._returns = returns
+        self._hides = hides
         self._heap: list[Entry] = []
         self._head: Request | None = None
+        # By request id: who can be offered, who is not in this step, and who left in this step.
         self._live: dict[str, Entry] = {}
+        self._hidden: dict[str, Entry] = {}
+        self._popped: dict[str, Entry] = {}
+        self._latest: Request | None = None
+        self._is_alike: IsAlike | None = None
 
     def begin_step(self) -> None:
-        """Look anew who is overdue: vLLM asks for the head three times to admit it."""
-        self._head = None
+        """Look anew who is next: vLLM asks for the head three times to admit it."""
+        self._head = self._latest = self._is_alike = None
+        self._popped.clear()
+        hidden, self._hidden = self._hidden, {}
+        for entry in hidden.values():
+            self._enter(entry)
+            self._returns(entry[-1])
 
     def add_request(self, request: Request) -> None:
         """Enter at the place that the policy gives."""
-        self._head = None
-        entry = (*self._key(request), request)
-        self._live[request.request_id] = entry
-        heapq.heappush(self._heap, entry)
+        self._enter((*self._key(request), request))
 
     def pop_request(self) -> Request:
         """Remove and return the head; raises IndexError if nothing waits."""
         request = self.peek_request()
+        self._popped[request.request_id] = self._live[request.request_id]
+        self._latest = request
         self._drop(request)
         return request
 
     def peek_request(self) -> Request:
         """The head; raises IndexError if nothing waits."""
-        if self._head is None:
-            if not self._live:
-                raise IndexError("peek from an empty queue")
-            self._head = self._overdue() or self._first()
-        return self._head
+        head = self._find()
+        if head is None:
+            raise IndexError("peek from an empty queue")
+        return head
 
     def reorder(self, request: Request) -> None:
         """Move one whose key has changed to its place; nothing happens if it does not wait."""
@@ -71,29 +93,63 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
             self.add_request(request)
 
     def prepend_request(self, request: Request) -> None:
-        """Re-enter after a preemption or a skip: the policy's order holds for these too."""
+        """Re-enter after a preemption: the policy's order holds for these too."""
+        self._popped.pop(request.request_id, None)
         self.add_request(request)
 
     def prepend_requests(self, requests: Iterable[Request]) -> None:
-        """`prepend_request` for each."""
+        """Take back those that vLLM took in this step and skipped: to the places they had."""
         for request in requests:
-            self.add_request(request)
+            entry = self._popped.pop(request.request_id, None)
+            if entry is None:
+                self.add_request(request)
+            else:
+                self._enter(entry)
+                self._returns(request)
 
     def remove_request(self, request: Request) -> None:
         """Remove one that waits; nothing happens if it does not."""
         if request.request_id in self._live:
             self._drop(request)
+        elif self._hidden.pop(request.request_id, None) is not None:
+            self._leaves(request)
 
     def remove_requests(self, requests: Iterable[Request]) -> None:
         """`remove_request` for each."""
         for request in requests:
             self.remove_request(request)
 
-    def _first(self) -> Request:
+    def _enter(self, entry: Entry) -> None:
+        self._head = None
+        self._live[entry[-1].request_id] = entry
+        heapq.heappush(self._heap, entry)
+
+    def _find(self) -> Request | None:
+        """Who is next of those that can be offered."""
+        if self._head is None:
+            if self._latest is not None:
+                self._is_alike = self._hides(self._latest) or self._is_alike
+                self._latest = None
+            self._head = self._next()
+            while self._head is not None and self._is_alike and self._is_alike(self._head):
+                self._hide(self._head)
+                self._head = self._next()
+        return self._head
+
+    def _next(self) -> Request | None:
+        if not self._live:
+            return None
+        overdue = self._overdue()
+        if overdue is not None and overdue.request_id in self._live:
+            return overdue
         heap = self._heap
-        while self._live.get(heap[0][2].request_id) is not heap[0]:
+        while self._live.get(heap[0][-1].request_id) is not heap[0]:
             heapq.heappop(heap)
-        return heap[0][2]
+        return heap[0][-1]
+
+    def _hide(self, request: Request) -> None:
+        self._hidden[request.request_id] = self._live[request.request_id]
+        self._drop(request)
 
     def _drop(self, request: Request) -> None:
         self._head = None
@@ -107,12 +163,14 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
 
     def __bool__(self) -> bool:
         """Whether the head may be admitted now (not whether anything waits: see ``len``)."""
-        return bool(self._live) and self._is_admissible(self.peek_request())
+        head = self._find()
+        return head is not None and self._is_admissible(head)
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._live)
+        return len(self._live) + len(self._hidden)
 
     def __iter__(self) -> Iterator[Request]:
         """All that wait, in the policy's order."""
-        return (request for _, _, request in sorted(self._live.values(), key=lambda e: e[:2]))
+        entries = [*self._live.values(), *self._hidden.values()]
+        return (entry[-1] for entry in sorted(entries, key=lambda entry: entry[:-1]))

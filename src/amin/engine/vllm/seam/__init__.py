@@ -31,6 +31,7 @@ from amin.engine.vllm.seam.names import (
     SamplingParams,
     Scheduler,
     SchedulingPolicy,
+    create_request_queue,
     logger,
 )
 from amin.engine.vllm.seam.relied_on import check_scheduler
@@ -47,7 +48,9 @@ from amin.engine.vllm.seam.step import (
     num_tokens_in_flight,
     prompts_being_computed,
     running,
+    skipped_alike,
     step_limits,
+    stock_policy,
 )
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "build_scheduler",
     "can_be_admitted",
     "check_scheduler",
+    "create_request_queue",
     "engine_config",
     "has_prefix_cache",
     "is_full",
@@ -83,6 +87,8 @@ __all__ = [
     "prompts_being_computed",
     "running",
     "sampling",
+    "skipped_alike",
     "step_limits",
+    "stock_policy",
     "was_cut",
 ]

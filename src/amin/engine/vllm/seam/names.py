@@ -13,7 +13,11 @@ from vllm.logger import init_logger  # noqa: E402
 from vllm.utils.hashing import sha256  # noqa: E402
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash  # noqa: E402
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler  # noqa: E402
-from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy  # noqa: E402
+from vllm.v1.core.sched.request_queue import (  # noqa: E402
+    RequestQueue,
+    SchedulingPolicy,
+    create_request_queue,
+)
 from vllm.v1.core.sched.scheduler import Scheduler  # noqa: E402
 from vllm.v1.engine.llm_engine import LLMEngine  # noqa: E402
 from vllm.v1.kv_cache_interface import (  # noqa: E402
@@ -45,6 +49,7 @@ __all__ = [
     "SlidingWindowSpec",
     "StructuredOutputManager",
     "VllmConfig",
+    "create_request_queue",
     "get_request_block_hasher",
     "init_none_hash",
     "logger",

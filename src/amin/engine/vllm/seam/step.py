@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-from amin.engine.vllm.seam.names import Request
+from amin.engine.vllm.seam.names import Request, RequestStatus, SchedulingPolicy
+from amin.engine.vllm.seam.requests import can_be_admitted
 
 
 def running(scheduler: Any) -> list[Request]:
     """The requests that run, in the order in which a step serves them: vLLM's own list."""
     requests: list[Request] = scheduler.running
     return requests
+
+
+def stock_policy(scheduler: Any) -> SchedulingPolicy:
+    """What the operator asked of vLLM's own scheduler: FCFS or priority."""
+    return SchedulingPolicy(scheduler.scheduler_config.policy)
 
 
 def is_full(scheduler: Any) -> bool:
@@ -45,3 +51,29 @@ def step_limits(scheduler: Any) -> tuple[int, int]:
 def num_lookahead_tokens(scheduler: Any) -> int:
     """Slots that every request gets beyond its tokens (speculative decoding)."""
     return int(scheduler.num_lookahead_tokens)
+
+
+def skipped_alike(scheduler: Any, request: Request) -> Callable[[Request], bool] | None:
+    """Of a request that vLLM took from the queue: whom it would skip in this step as it did this.
+
+    None where it was admitted, or skipped for a reason of its own. With as many LoRA adapters in
+    the step as there may be (max_loras), every request with another one is skipped, and the set of
+    adapters only grows in a step. Those of all who run are taken for it, which are at least as
+    many. Whoever is found is counted as vLLM counts those that it skips.
+    """
+    if scheduler.lora_config is None or request.lora_request is None:
+        return None
+    has_connector = scheduler.connector is not None or scheduler.ec_connector is not None
+    if request.status == RequestStatus.RUNNING or has_connector or not can_be_admitted(request):
+        return None
+    present = {other.lora_request.lora_int_id for other in scheduler.running if other.lora_request}
+    present.discard(request.lora_request.lora_int_id)
+
+    def is_skipped(other: Request) -> bool:
+        adapter = other.lora_request
+        if adapter is None or adapter.lora_int_id in present:
+            return False
+        scheduler.deferred_waiting.add(other)
+        return True
+
+    return is_skipped

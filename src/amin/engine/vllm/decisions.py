@@ -1,0 +1,194 @@
+"""Everything that amin decides for a scheduler of vLLM, and the books that it keeps for that.
+
+Each method is one thing that `AminScheduler` asks or tells. All go through a boundary there, so a
+method that raises costs its answer and never the server. Whatever it changes, a request can be
+scheduled on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amin.engine.promise import of_estimate
+from amin.engine.vllm import seam
+from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.guard import TailGuard
+from amin.engine.vllm.intake import Intake, Known
+from amin.engine.vllm.keeper import Keeper
+from amin.engine.vllm.ledger import Ledger
+from amin.engine.vllm.memory import Memory
+from amin.engine.vllm.queue import IsAlike, Key
+from amin.policy.catalog import get_policy
+
+NOT_NOTED = -1
+"""In place of the number of tokens with which a request was noted as waiting."""
+
+
+class Decisions:
+    """`config` is what the operator set; `scheduler` is read, through the seam, and not changed."""
+
+    def __init__(self, scheduler: Any, config: AminConfig) -> None:
+        self.policy = get_policy(config.policy)
+        self.intake = Intake(config)
+        self.lengths = self.intake.lengths
+        self._scheduler = scheduler
+        self._cache = cache = seam.CacheShape.of(scheduler)
+        self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
+        self.memory = Memory(scheduler, cache, self.ledger, self.policy, config.forecast_floor)
+        self._keeper = (
+            Keeper(self.lengths, Path(config.lengths_file)) if config.lengths_file else None
+        )
+        self.guard = None
+        if config.tail_promise is not None:
+            capacity = cache.num_blocks * cache.block_size
+            promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler))
+            self.guard = TailGuard(
+                self.ledger, promise, capacity, scheduler.scheduler_config.max_num_seqs
+            )
+
+    def arrived(self, request: seam.Request) -> bool:
+        """A request arrives: predict its length, and note what it finds. True when that is done."""
+        if request.request_id not in self.ledger:
+            self._enter(request, self.intake.arrived(self._scheduler, request))
+        return True
+
+    def arrived_unknown(self, request: seam.Request) -> bool:
+        """`arrived` has failed: note the request without looking at anything that it brought."""
+        self.ledger.close(request.request_id)
+        self._enter(request, self.intake.unknown(self._scheduler, request))
+        return True
+
+    def answered(self) -> list[seam.Request]:
+        """Predictions that have come since are believed; returns whose place that may change."""
+        found = []
+        for request_id, known in self.intake.answers():
+            request = self._scheduler.requests[request_id]
+            self.ledger.predict(request_id, known.estimate)
+            self._regroup(request, known.groups)
+            found.append(request)
+        return found
+
+    def victims(self) -> list[int]:
+        """Who must leave in the step that begins, as indices into the running list."""
+        self.memory.begin_step()
+        return self.memory.victims()
+
+    def key(self, request: seam.Request) -> Key:
+        """The place of a request that begins to wait."""
+        self._note_waiting(request)
+        view = self.ledger.view(request.request_id)
+        return 0, int(self.policy.order(view)), request.amin_arrival
+
+    def admits(self, request: seam.Request) -> bool:
+        """Whether the head of the queue may be admitted now, as far as the forecast goes."""
+        # Scheduling asynchronously, vLLM hands a preempted request the token that was in flight
+        # when it left. And where noting it failed, this is the next chance.
+        if request.num_tokens != request.amin_num_tokens:
+            self._note_waiting(request)
+        # Without a forecast, vLLM's own test of what fits now is the whole admission.
+        return not self.policy.has_forecast or self.memory.admits(request)
+
+    def overdue(self) -> seam.Request | None:
+        """Who goes next whatever the policy says; mostly None."""
+        return self.guard.overdue() if self.guard else None
+
+    def left(self, request: seam.Request) -> None:
+        """It waits no longer."""
+        request.amin_num_tokens = NOT_NOTED
+        self._hold(request, 0)
+        if self.guard:
+            self.guard.leaves(request)
+
+    def returned(self, request: seam.Request) -> None:
+        """It left in this step, and waits on as before."""
+        request.amin_num_tokens = request.num_tokens
+        self._hold(request, request.num_output_tokens)
+        if self.guard:
+            self.guard.returns(request)
+
+    def skipped_alike(self, request: seam.Request) -> IsAlike | None:
+        """Of a request that vLLM took from the queue: whom it would skip for the same reason."""
+        return seam.skipped_alike(self._scheduler, request)
+
+    def stepped(self, output: Any) -> None:
+        """vLLM has decided a step."""
+        if self.guard:
+            self.guard.running_changed()
+            if output.total_num_scheduled_tokens:
+                in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
+                num_running = len(seam.running(self._scheduler))
+                self.guard.worked(in_use, num_running, output.total_num_scheduled_tokens)
+
+    def learned(self) -> None:
+        """A step's output has come: now and then, learn from all replies so far."""
+        running = seam.running(self._scheduler)
+        if self.guard:
+            self.guard.running_changed()
+        if not self.lengths.is_due:
+            return
+        slots = [request.amin_slot for request in running]
+        made = [request.num_output_tokens for request in running]
+        told_by = self.lengths.feature
+        self.lengths.refresh(
+            self.ledger.groups, np.array(slots, np.int64), np.array(made, np.int64)
+        )
+        if self.guard:
+            self.guard.learned(running)
+        if self._keeper:
+            self._keeper.learned()
+        if self.lengths.feature != told_by:
+            seam.logger.info("amin: lengths are now foretold by %s", self.lengths.in_words())
+
+    def preempted(self, request: seam.Request) -> None:
+        """It is about to lose its memory."""
+        self.ledger.preempted(request.request_id, request.num_output_tokens)
+
+    def ended(self, request: seam.Request) -> None:
+        """It has finished or was aborted: learn from it, and forget it."""
+        try:
+            self.intake.ended(request)
+            if self.guard:
+                self.guard.running_changed()
+                self.guard.ended(request)
+        finally:
+            self.ledger.close(request.request_id)
+
+    def close(self) -> None:
+        """Keep what was learned and logged."""
+        self.intake.close()
+        if self._keeper:
+            self._keeper.close()
+
+    def _enter(self, request: seam.Request, known: Known) -> None:
+        request.amin_slot = self.ledger.open(*known)
+        request.amin_held, request.amin_num_tokens = 0, NOT_NOTED
+        if self.guard:
+            self.guard.arrived(request, seam.running(self._scheduler))
+
+    def _note_waiting(self, request: seam.Request) -> None:
+        request.amin_num_tokens = request.num_tokens
+        self.ledger.waits(request.amin_slot, request.num_prompt_tokens, request.num_output_tokens)
+        self._hold(request, request.num_output_tokens)
+        if self.guard:
+            self.guard.waits(request)
+
+    def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
+        """A reply that waits with some of it made counts among those that are longer."""
+        if num_output_tokens != request.amin_held:
+            groups = self.ledger.groups[request.amin_slot]
+            self.lengths.hold(groups, request.amin_held, -1.0)
+            self.lengths.hold(groups, num_output_tokens, 1.0)
+            request.amin_held = num_output_tokens
+
+    def _regroup(self, request: seam.Request, groups: Sequence[int]) -> None:
+        """What foretells its length has changed: what is held of it is held with others."""
+        held = request.amin_held
+        self._hold(request, 0)
+        self.ledger.groups[request.amin_slot] = groups
+        self._hold(request, held)
+        if self.guard:
+            self.guard.running_changed()

@@ -1,0 +1,221 @@
+"""Whatever amin's own code raises, the server goes on: as vLLM would without amin.
+
+Every method of `Decisions` that vLLM's loop reaches is made to raise in turn.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from amin.engine.boundary import FAULTS_TO_GIVE_UP
+from amin.engine.vllm import seam
+from amin.engine.vllm.decisions import Decisions
+from amin.record import RunResult
+from amin.workload.interface import Job
+from amin.workload.lmsys_like import embedded_replies, lmsys_like
+
+pytestmark = pytest.mark.dry
+
+EVERY_ENTRY = sorted(
+    name for name, _ in inspect.getmembers(Decisions, inspect.isfunction) if name[0] != "_"
+)
+ENTRIES = sorted(set(EVERY_ENTRY) - {"close", "returned", "skipped_alike", "arrived_unknown"})
+"""Without those that are asked at the end, where vLLM skips somebody, or after another fault."""
+
+SHAPE: dict[str, Any] = {"num_gpu_blocks": 257, "block_size": 16, "seconds_per_step": 0.03}
+WAYS: dict[str, dict[str, Any]] = {
+    "sync": {},
+    "async": {"async_scheduling": True},
+    "prefix caching": {"enable_prefix_caching": True},
+}
+MakeEngine = Callable[..., Any]
+
+
+class InjectedError(Exception):
+    """What is raised on purpose."""
+
+
+def break_(
+    amin: Decisions, entry: str, is_due: Callable[[int], bool], when: str = "before"
+) -> list[int]:
+    """Make an entry raise, `before` or `after` it has done its work, where its call is due.
+
+    Returns the numbers of the calls that raised.
+    """
+    original, raised, num_calls = getattr(amin, entry), [], 0
+
+    def broken(*args: Any) -> Any:
+        nonlocal num_calls
+        num_calls += 1
+        due = is_due(num_calls)
+        if due:
+            raised.append(num_calls)
+        if due and when == "before":
+            raise InjectedError(entry)
+        answer = original(*args)
+        if due:
+            raise InjectedError(entry)
+        return answer
+
+    setattr(amin, entry, broken)
+    return raised
+
+
+def load(num_requests: int = 150) -> list[Job]:
+    """LMSYS-like requests at twice the capacity."""
+    replies = embedded_replies(2000, seed=3)
+    return lmsys_like(replies, num_requests=num_requests, requests_per_second=11, seed=3)
+
+
+def decisions(result: RunResult) -> str:
+    """Everything that happened, but for what amin believed of the lengths."""
+    records = [asdict(record) | {"lower": 0, "upper": 0} for record in result.records]
+    return repr(records + [asdict(sample) for sample in result.samples])
+
+
+@pytest.fixture(scope="module")
+def stock(engine_of: MakeEngine) -> dict[str, str]:
+    """What vLLM's own scheduler decides."""
+    return {
+        name: decisions(engine_of("vllm-fcfs", **SHAPE, **WAYS[name]).run(load())) for name in WAYS
+    }
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("first", [1, 60])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_each_fallback_is_what_stock_vllm_does(
+    engine_of: MakeEngine, stock: dict[str, str], entry: str, first: int, when: str
+) -> None:
+    """With vLLM's own policy in amin's words every step is stock's before, during and after: each
+    answer that failed was replaced by stock's, and so was all from the third on."""
+    way = list(WAYS)[(len(entry) + first) % len(WAYS)]
+    engine = engine_of("fcfs", **SHAPE, **WAYS[way], tail_promise=10.0)
+    raised = break_(engine.scheduler.amin, entry, lambda number: number >= first, when)
+    result = engine.run(load())
+    assert decisions(result) == stock[way]
+    assert len(raised) == FAULTS_TO_GIVE_UP
+    assert engine.scheduler.amin_boundary.is_off
+    assert engine.scheduler.amin_boundary.faults.total() == FAULTS_TO_GIVE_UP
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_under_load_every_request_ends(
+    engine_of: MakeEngine,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    entry: str,
+    when: str,
+) -> None:
+    """The default fails for good in mid-run: the queue is vLLM's own from then on, nobody is lost,
+    and one line at ERROR says so."""
+    # vLLM's own logger may or may not hand on to the root, where pytest listens.
+    logger = logging.getLogger("vllm.amin")
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    monkeypatch.setattr(logger, "propagate", False)
+    engine = engine_of("expected-volume", **SHAPE, predictor="online", tail_promise=1.0)
+    break_(engine.scheduler.amin, entry, lambda number: number > 40, when)
+    result = engine.run(load())
+    assert all(record.status == "finished" for record in result.records)
+    assert type(engine.scheduler.waiting) is type(
+        seam.create_request_queue(seam.SchedulingPolicy.FCFS)
+    )
+    assert seam.num_free_blocks(engine.scheduler) == SHAPE["num_gpu_blocks"] - 1
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert f"InjectedError: {entry}" in errors[0].getMessage()
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_two_faults_are_survived(engine_of: MakeEngine, entry: str) -> None:
+    """Amin goes on deciding, with books that may miss something, and every request ends."""
+    engine = engine_of("expected-volume", **SHAPE, predictor="online", tail_promise=1.0)
+    break_(engine.scheduler.amin, entry, lambda number: number in (30, 90))
+    result = engine.run(load())
+    assert all(record.status == "finished" for record in result.records)
+    assert engine.scheduler.amin_boundary.faults.total() == 2
+    assert not engine.scheduler.amin_boundary.is_off
+
+
+@pytest.mark.parametrize("entry", ["arrived", "key", "admits", "learned"])
+def test_after_giving_up_the_default_decides_as_stock_vllm(
+    engine_of: MakeEngine, entry: str
+) -> None:
+    """It fails in a quiet hour, before anybody has to wait; under the load that follows every step
+    is that of vLLM without amin."""
+    quiet = [
+        Job(job.request.__class__(f"quiet-{i}", 20, 50, float(i)), 5)
+        for i, job in enumerate(load(5))
+    ]
+    busy = []
+    for job in load():
+        facts = {name: getattr(job.request, name) for name in ("num_prompt_tokens", "max_tokens")}
+        busy.append(
+            Job(
+                job.request.__class__(
+                    job.request.request_id, **facts, arrival_time=job.request.arrival_time + 20
+                ),
+                job.num_output_tokens,
+            )
+        )
+    engines = [engine_of(policy, **SHAPE, **more) for policy, more in (
+        ("expected-volume", {"predictor": "online", "tail_promise": 1.0}), ("vllm-fcfs", {}),
+    )]  # fmt: skip
+    break_(engines[0].scheduler.amin, entry, lambda number: True)
+    found = [decisions(engine.run(quiet + busy)) for engine in engines]
+    assert engines[0].scheduler.amin_boundary.is_off
+    assert found[0] == found[1]
+
+
+def test_where_no_arrival_can_be_noted_amin_gives_up_at_once(
+    engine_of: MakeEngine, stock: dict[str, str]
+) -> None:
+    """A request without a place in the books cannot be scheduled by amin: vLLM does it alone."""
+    engine = engine_of("expected-volume", **SHAPE)
+    for entry in ("arrived", "arrived_unknown"):
+        break_(engine.scheduler.amin, entry, lambda number: True)
+    assert decisions(engine.run(load())) == stock["sync"]
+    assert engine.scheduler.amin_boundary.faults == {"arrival": 2}
+
+
+def test_a_scheduler_that_is_too_slow_switches_itself_off(engine_of: MakeEngine) -> None:
+    """A hundred steps running above the budget, and vLLM schedules on alone."""
+    engine = engine_of("expected-volume", **SHAPE, decision_budget_ms=1e-6)
+    result = engine.run(load())
+    assert all(record.status == "finished" for record in result.records)
+    assert engine.scheduler.amin_boundary.faults == {"time": 1}
+    assert engine.scheduler.amin_boundary.is_off
+
+
+@pytest.mark.parametrize("num_faults", [2, 9])
+@pytest.mark.parametrize("entry", ["returned", "skipped_alike"])
+def test_what_concerns_skipped_requests_may_fail_too(
+    stepper: Callable[..., Any], job: Callable[..., Job], entry: str, num_faults: int
+) -> None:
+    """vLLM takes some from the queue and gives them back; all of them end."""
+    run = stepper("expected-volume", predictor="online", tail_promise=1.0)
+    raised = break_(run.scheduler.amin, entry, lambda number: number <= num_faults)
+    run.add(*[job(f"r{i}", 8, 20) for i in range(40)])
+    for _ in range(12):
+        run.step()
+        queue = run.scheduler.waiting
+        skipped = [queue.pop_request() for _ in range(2) if queue.peek_request()]
+        queue.prepend_requests(skipped)
+    run.finish()
+    assert len(raised) == min(num_faults, FAULTS_TO_GIVE_UP)
+    assert not run.scheduler.requests
+
+
+def test_failing_to_save_at_the_end_does_not_keep_the_server(stepper: Callable[..., Any]) -> None:
+    """vLLM's own shutdown follows whatever happens to ours."""
+    run = stepper("expected-volume")
+    break_(run.scheduler.amin, "close", lambda number: True)
+    run.scheduler.shutdown()
+    assert run.scheduler.amin_boundary.faults == {"shutdown": 1}

@@ -1,0 +1,31 @@
+"""An exception in amin's own code, in an engine with a model: the answers are what they were."""
+
+from __future__ import annotations
+
+import pytest
+from tests.live.in_process import StartEngine, make_prompts
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize("entry", ["arrived", "key", "victims", "learned"])
+def test_the_server_goes_on_as_vllm(start_engine: StartEngine, entry: str) -> None:
+    """Under load, from its fifth call on, whatever it is asked raises: greedy answers stay the
+    same, and the queue is vLLM's own at the end."""
+    prompts = make_prompts(24)
+    expected = start_engine({"policy": "expected-volume"}).serve(prompts)
+    engine = start_engine({"policy": "expected-volume"})
+    amin, num_calls = engine.scheduler.amin, 0
+    original = getattr(amin, entry)
+
+    def broken(*args: object) -> object:
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls >= 5:
+            raise RuntimeError("injected")
+        return original(*args)
+
+    setattr(amin, entry, broken)
+    assert engine.serve(prompts) == expected
+    assert engine.scheduler.amin_boundary.is_off
+    assert type(engine.scheduler.waiting).__module__.startswith("vllm.")
