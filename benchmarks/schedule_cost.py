@@ -2,7 +2,9 @@
 
 256 requests run and 10,000 wait (also 1,000 and 40,000, to see that the queue's length does not
 matter). Both schedulers step in turn through the same work in one process; the figure is the
-median over the steps of the ratio of each pair.
+median over the steps of the ratio of each pair. Behind it stand what an arrival costs while many
+run, and a step in which vLLM skips many (`benchmarks.edge_cost`; alone with ``--waiting`` and no
+number).
 
     python -m benchmarks schedule_cost [--waiting N ...]
 """
@@ -26,6 +28,7 @@ from amin.engine.vllm.config import AminConfig
 from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
+from benchmarks.edge_cost import print_rows
 
 WARM_UP_STEPS = 100
 STEPS = 500
@@ -119,7 +122,7 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks schedule_cost", description=__doc__)
-    parser.add_argument("--waiting", type=int, nargs="+", default=[1_000, 10_000, 40_000])
+    parser.add_argument("--waiting", type=int, nargs="*", default=[1_000, 10_000, 40_000])
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     print("| policy | limited by | waiting | running: stock, ours | schedule() ÷ stock priority |")
@@ -133,3 +136,4 @@ def main(arguments: Sequence[str]) -> None:
                     f"| {ratio:.3f} |",
                     flush=True,
                 )
+    print_rows()

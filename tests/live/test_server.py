@@ -13,6 +13,10 @@ import pytest
 from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually
 from tests.live.shape import Json
 
+from amin.predictor.lengths import LearnedLengths
+from amin.predictor.saved import restore
+from amin.predictor.survival import CUT, FINISHED
+
 pytestmark = pytest.mark.live
 
 MAX_MODEL_LEN = 2048
@@ -362,3 +366,16 @@ def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
         lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes),
         "engine and worker end",
     )
+
+
+def test_what_was_learned_is_saved_at_sigterm(start_server: StartServer, tmp_path: Path) -> None:
+    """A server that ran for less than a second after its only reply: the next one knows of it."""
+    path = tmp_path / "lengths.npz"
+    server = start_server(AMIN_SERVE, "--lengths-file", str(path))
+    server.wait_until_ready()
+    server.complete(max_tokens=9)
+    server.process.terminate()
+    assert server.process.wait(60) == 0
+    lengths = LearnedLengths()
+    restore(lengths, path)
+    assert lengths.survival[[FINISHED, CUT], 0].sum() > 0.9

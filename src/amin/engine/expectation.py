@@ -7,7 +7,7 @@ where it tells a lower bound alone, that and what is learned of those who reach 
 from __future__ import annotations
 
 from amin.engine.projection import Ints
-from amin.engine.promise import Rates
+from amin.engine.promise import Floats, Rates
 from amin.engine.rows import (
     LOWER,
     MAX_TOKENS,
@@ -18,6 +18,7 @@ from amin.engine.rows import (
 )
 from amin.jit import cached_njit, called_njit
 from amin.policy.volume import HALF_A_BLOCK
+from amin.predictor.choice import group_of
 from amin.predictor.survival import ALL, TOLD, Floats3, remaining
 
 
@@ -46,6 +47,12 @@ def expect(table: Ints, survival: Floats3, group: int, slot: int) -> None:
     made = table[slot, NUM_OUTPUT]
     mean, square = expected(table, survival, group, slot, made)
     table[slot, MEAN_REMAINING], table[slot, SQUARE_REMAINING] = round(mean), round(square)
+
+
+@cached_njit
+def expect_slot(table: Ints, survival: Floats3, groups: Ints, gains: Floats, slot: int) -> None:
+    """`expect`, by whose replies foretell this one's length now."""
+    expect(table, survival, group_of(survival, groups, gains, slot), slot)
 
 
 @called_njit

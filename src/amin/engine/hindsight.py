@@ -33,8 +33,9 @@ from amin.engine.promise import (
     arrives,
     ends,
     push_present,
+    waits,
 )
-from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import ARRIVAL_INDEX, MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
 from amin.predictor.survival import Floats3, remaining
@@ -94,6 +95,14 @@ def expect_waiting(books: Books, slot: int) -> float:
     made = books.table[slot, NUM_OUTPUT]
     mean, square = moments(books, slot, made)
     return float(_expect(books, slot, made, mean, square))
+
+
+@cached_njit
+def begins_to_wait(books: Books, slot: int) -> float:
+    """It waits, for the first time or again: `expect_waiting`, and its place by arrival."""
+    expected = expect_waiting(books, slot)
+    waits(books.queues, slot, books.table[slot, ARRIVAL_INDEX])
+    return float(expected)
 
 
 @called_njit

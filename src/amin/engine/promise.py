@@ -126,6 +126,13 @@ def waits(queues: Ints, slot: int, arrival: int) -> None:
 
 
 @cached_njit
+def wait_again(queues: Ints, slots: Ints, arrivals: Ints) -> None:
+    """`waits`, for many at once."""
+    for i in range(slots.size):
+        waits(queues, slots[i], arrivals[i])
+
+
+@cached_njit
 def overdue(noted: Floats, queues: Ints, work: float, promise: float) -> int:
     """Who has waited longest, if it is to go next now; else -1."""
     oldest, largest = queues[OLDEST:LARGEST], queues[LARGEST:FATE]

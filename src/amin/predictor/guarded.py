@@ -73,14 +73,13 @@ class GuardedPredictor:
     def predict(self, request: Request) -> LengthEstimate:
         """What to believe now: an instant predictor's answer, else [1, max_tokens]."""
         self.counters.num_predictions += 1
-        fallback = LengthEstimate(1, max(request.max_tokens, 1))
         if self._worker is None:
-            return self._ask(request) or fallback
+            return self._ask(request) or LengthEstimate(1, max(request.max_tokens, 1))
         self._asked[request.request_id] = request
         if not self._worker.submit(partial(self._answer, request)):
             del self._asked[request.request_id]
             self._unanswered()
-        return fallback
+        return LengthEstimate(1, max(request.max_tokens, 1))
 
     def answers(self) -> Iterator[tuple[str, LengthEstimate]]:
         """(request id, estimate) of the answers that came since the last call."""
@@ -152,10 +151,14 @@ class GuardedPredictor:
 
 
 def checked(answer: object) -> LengthEstimate:
-    """A predictor's answer, made anew from its parts and so checked whole.
+    """A predictor's answer, checked whole: one that was never made properly has any parts.
 
     Raises `ConfigError` naming what is wrong with it, or whatever a look at its parts raises.
     """
+    if type(answer) is LengthEstimate and answer.predicted_class is None:
+        lower, upper = answer.lower, answer.upper
+        if type(lower) is type(upper) is int and 1 <= lower <= upper:
+            return answer
     if not isinstance(answer, LengthEstimate):
         raise ConfigError(f"answer: got a {type(answer).__name__}, allowed: a LengthEstimate")
     return LengthEstimate(answer.lower, answer.upper, answer.predicted_class)

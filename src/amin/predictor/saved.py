@@ -83,4 +83,4 @@ def restore(lengths: LearnedLengths, path: Path) -> None:
 
 
 def _refused(path: Path, what: str) -> ConfigError:
-    return ConfigError(f"lengths_file: {path}: {what}; allowed: delete it, and it is learned anew")
+    return ConfigError(f"lengths_file: {path}: {what}; allowed: a file that this version wrote")

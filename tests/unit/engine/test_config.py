@@ -61,6 +61,8 @@ def test_unknown_setting_lists_the_known(name: str) -> None:
         ("forecast_floor", True),
         ("tail_promise", -1), ("tail_promise", "1"), ("tail_promise", True),
         ("tail_promise", float("nan")), ("tail_promise", float("inf")),
+        ("decision_budget_ms", 0), ("decision_budget_ms", "50"), ("decision_budget_ms", True),
+        ("log_file", "/no/such/folder/log.jsonl"), ("lengths_file", "/no/such/folder/l.npz"),
         ("seed", 1.0), ("seed", "1"), ("seed", None), ("seed", True),
     ],
 )  # fmt: skip

@@ -22,6 +22,15 @@ def test_the_command_is_vllms_server_with_our_scheduler_and_every_option_passed_
     assert command[-len(options) :] == options
 
 
+@pytest.mark.parametrize("option", ["--shutdown-timeout=5", "--shutdown_timeout", "--shutdown-t=0"])
+def test_the_engine_has_a_second_to_save_unless_the_operator_says_otherwise(option: str) -> None:
+    """vLLM's own default kills it at once."""
+    command, _ = server_command("m", AminConfig(), environment={})
+    assert _after(command, "--shutdown-timeout") == "1"
+    command, _ = server_command("m", AminConfig(), [option, "5"], environment={})
+    assert [one for one in command if one.startswith("--shutdown")] == [option]
+
+
 def test_the_settings_travel_in_the_environment() -> None:
     """What was asked for is what the server's processes read; other variables are kept."""
     config = AminConfig(policy="amin-dynamic", client_hints=True, seed=7)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from amin.engine.settings import FORECAST_FLOOR, TAIL_PROMISE, check_tail_promise
@@ -36,7 +37,8 @@ class AminConfig:
                        present would have taken under FCFS (`amin.engine.promise`); None is off
     lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
     log_file           where each request is written down as it ends (`amin.workload.log`), for
-                       training and for replays; empty: nowhere
+                       training and for replays; empty: nowhere. Of both files each engine of a
+                       server has its own (`of_rank`)
     log_prompts        write the prompts' texts, too
     decision_budget_ms  milliseconds that deciding a step may take; where it takes longer in a
                        hundred steps running, amin switches itself off (`amin.engine.boundary`)
@@ -75,10 +77,26 @@ class AminConfig:
         for name in ("lengths_file", "log_file"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: got {getattr(self, name)!r}, allowed: a path")
+            folder = Path(getattr(self, name)).parent
+            if not folder.is_dir():
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}, but {folder} is no folder")
         if self.log_prompts and not self.log_file:
             raise ConfigError("log_prompts: got true without a log_file, allowed: with one")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ConfigError(f"seed: got {self.seed!r}, allowed: an integer")
+
+    def of_rank(self, rank: int) -> AminConfig:
+        """The settings of one of the engines of a server (data parallelism): files of its own.
+
+        The first one, rank 0, has the files that are named; of the others the name tells the rank.
+        """
+        if rank == 0:
+            return self
+        return replace(
+            self,
+            lengths_file=_of_rank(self.lengths_file, rank),
+            log_file=_of_rank(self.log_file, rank),
+        )
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> AminConfig:
@@ -114,3 +132,8 @@ class AminConfig:
             return cls.from_mapping(json.loads(text))
         except json.JSONDecodeError as error:
             raise ConfigError(f"{ENVIRONMENT_VARIABLE}: not JSON ({error})") from error
+
+
+def _of_rank(path: str, rank: int) -> str:
+    own = Path(path)
+    return str(own.with_name(f"{own.stem}-rank{rank}{own.suffix}")) if path else ""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from amin.engine.promise import of_estimate
+from amin.engine.secret import server_secret
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.guard import TailGuard
@@ -29,19 +30,24 @@ NOT_NOTED = -1
 
 
 class Decisions:
-    """`config` is what the operator set; `scheduler` is read, through the seam, and not changed."""
+    """`config` is what the operator set, `rank` which of the server's engines this is.
 
-    def __init__(self, scheduler: Any, config: AminConfig) -> None:
+    `scheduler` is read, through the seam, and not changed.
+    """
+
+    def __init__(self, scheduler: Any, config: AminConfig, rank: int = 0) -> None:
+        secret, lengths_file = server_secret(config.lengths_file), config.lengths_file
+        config = config.of_rank(rank)
         self.policy = get_policy(config.policy)
-        self.intake = Intake(config)
+        self.intake = Intake(config, secret)
         self.lengths = self.intake.lengths
         self._scheduler = scheduler
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         self.memory = Memory(scheduler, cache, self.ledger, self.policy, config.forecast_floor)
-        self._keeper = (
-            Keeper(self.lengths, Path(config.lengths_file)) if config.lengths_file else None
-        )
+        self._keeper = None
+        if lengths_file:
+            self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
         self.guard = None
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
@@ -109,6 +115,16 @@ class Decisions:
         self._hold(request, request.num_output_tokens)
         if self.guard:
             self.guard.returns(request)
+
+    def hidden(self, requests: list[seam.Request]) -> None:
+        """They wait, but cannot be next in this step."""
+        if self.guard:
+            self.guard.hidden(requests)
+
+    def shown(self, requests: list[seam.Request]) -> None:
+        """They can be next again."""
+        if self.guard:
+            self.guard.shown(requests)
 
     def skipped_alike(self, request: seam.Request) -> IsAlike | None:
         """Of a request that vLLM took from the queue: whom it would skip for the same reason."""

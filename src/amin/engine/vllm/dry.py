@@ -55,7 +55,8 @@ class DryConfig:
     """The engine's shape. Names are vLLM's where vLLM has them.
 
     `kv_cache_groups` are those of the imaginary model's layers, each with its window in tokens:
-    ("full", 0), ("sliding", window), ("chunked", attention chunk).
+    ("full", 0), ("sliding", window), ("chunked", attention chunk). `max_loras` is how many LoRA
+    adapters a step may use; 0 is a model without any.
     """
 
     num_gpu_blocks: int = 512
@@ -68,6 +69,7 @@ class DryConfig:
     watermark: float = 0.0
     async_scheduling: bool = False
     kv_cache_groups: tuple[tuple[str, int], ...] = (("full", 0),)
+    max_loras: int = 0
     step_time: StepTime = field(default_factory=StepTime)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class DryEngine:
     """Runs workloads through a vLLM scheduler of one configuration.
 
     `scheduler` is ``vllm-fcfs`` or ``vllm-priority`` (stock), or the settings of `AminScheduler`.
+    `adapters` has the number, from 1 on, of the LoRA adapter that answers a request, by its id.
     """
 
     def __init__(self, config: DryConfig, scheduler: str | AminConfig) -> None:
@@ -102,6 +105,7 @@ class DryEngine:
         self.config = config
         self.name = scheduler if isinstance(scheduler, str) else scheduler.policy
         self.clock = 0.0
+        self.adapters: dict[str, int] = {}
         self._settings = scheduler
         self.scheduler = _make_scheduler(config, scheduler)
         self._own_tokens: dict[str, int] = {}
@@ -259,7 +263,12 @@ class DryEngine:
             arrival_time=request.arrival_time,
             priority=request.priority,
             block_hasher=self._block_hasher,
+            lora_request=self._adapter(request.request_id),
         )
+
+    def _adapter(self, request_id: str) -> seam.LoRARequest | None:
+        number = self.adapters.get(request_id)
+        return seam.LoRARequest(f"adapter-{number}", number, "/none") if number else None
 
 
 def _rejected(job: Job) -> RequestRecord:
@@ -286,6 +295,8 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
             long_prefill_token_threshold=config.long_prefill_token_threshold,
             enable_prefix_caching=config.enable_prefix_caching,
             watermark=config.watermark,
+            enable_lora=config.max_loras > 0,
+            max_loras=max(config.max_loras, 1),
             scheduling_policy="priority" if scheduler == "vllm-priority" else "fcfs",
             additional_config={} if isinstance(scheduler, str) else {"amin": asdict(scheduler)},
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from amin.engine.hindsight import (
     Books,
-    expect_waiting,
+    begins_to_wait,
     finds,
     is_known,
     is_recount_due,
@@ -24,10 +24,11 @@ from amin.engine.promise import (
     forget,
     new_guard,
     overdue,
+    wait_again,
     waits,
     with_room,
 )
-from amin.engine.rows import NUM_OUTPUT
+from amin.engine.rows import ARRIVAL_INDEX, NUM_OUTPUT
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
 
@@ -46,6 +47,7 @@ class TailGuard:
         self._promise = promise
         self._rates = Rates.of(capacity_tokens, max_num_seqs)
         self._noted, self._queues = new_guard(len(ledger.table))
+        self._latest_books: Books | None = None
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
         # What is expected of those who run; None where that is to be reckoned anew.
@@ -75,8 +77,7 @@ class TailGuard:
         slot = request.amin_slot
         self._drop(slot)
         self._waiting[slot] = request
-        self._waiting_work += expect_waiting(self._books(), slot)
-        waits(self._queues, slot, self._ledger.arrival_index(slot))
+        self._waiting_work += begins_to_wait(self._books(), slot)
 
     def leaves(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -89,6 +90,15 @@ class TailGuard:
         self._waiting[slot] = request
         self._waiting_work += float(self._noted[slot, EXPECTED])
         waits(self._queues, slot, self._ledger.arrival_index(slot))
+
+    def hidden(self, requests: list[seam.Request]) -> None:
+        """They wait on, but none of them can be next in this step."""
+        self._queues[FATE, [request.amin_slot for request in requests]] = RUNNING
+
+    def shown(self, requests: list[seam.Request]) -> None:
+        """They can be next again."""
+        slots = np.array([request.amin_slot for request in requests], np.int64)
+        wait_again(self._queues, slots, self._ledger.table[slots, ARRIVAL_INDEX])
 
     def running_changed(self) -> None:
         """Who runs, how far they are or what is known of them may have changed."""
@@ -121,9 +131,13 @@ class TailGuard:
         return self._waiting[slot] if slot >= 0 else None
 
     def _books(self) -> Books:
-        ledger, lengths = self._ledger, self._ledger.lengths
-        learned = lengths.survival, lengths.gains
-        return Books(ledger.table, ledger.groups, *learned, self._noted, self._queues, self._rates)
+        ledger, lengths, books = self._ledger, self._ledger.lengths, self._latest_books
+        if books is None or books.table is not ledger.table or books.noted is not self._noted:
+            learned = lengths.survival, lengths.gains
+            noted = self._noted, self._queues
+            books = Books(ledger.table, ledger.groups, *learned, *noted, self._rates)
+            self._latest_books = books
+        return books
 
     def _drop(self, slot: int) -> None:
         if self._waiting.pop(slot, None) is not None:
@@ -136,7 +150,8 @@ class TailGuard:
         nobody = np.zeros(0, np.int64)
         finds(books, 0, 0.0, remaining_work(books, nobody, nobody, nobody))
         waits(queues, 0, 0)
-        expect_waiting(books, 0)
+        wait_again(queues, nobody, nobody)
+        begins_to_wait(books, 0)
         overdue(noted, queues, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amin.engine.secret import server_secret
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import Hints, parse_hints
@@ -37,12 +36,12 @@ class Known(NamedTuple):
 class Intake:
     """Estimates on arrival, outcomes at the end.
 
-    `lengths` learns what remains of a reply, whatever predicts bounds. `num_bad_hints` counts
-    requests whose hints were malformed and therefore ignored; over HTTP `HintMiddleware` refuses
-    these before they get here.
+    `lengths` learns what remains of a reply, whatever predicts bounds; it knows names by hashes
+    that are made with `secret`. `num_bad_hints` counts requests whose hints were malformed and
+    therefore ignored; over HTTP `HintMiddleware` refuses these before they get here.
     """
 
-    def __init__(self, config: AminConfig) -> None:
+    def __init__(self, config: AminConfig, secret: str) -> None:
         predictor = engine_side(config.predictor)
         if predictor.needs_class and not config.client_hints:
             seam.logger.warning(
@@ -56,7 +55,7 @@ class Intake:
         self._log_prompts = config.log_prompts
         self._needs_text = predictor.needs_text
         self.lengths = online.lengths if online else LearnedLengths()
-        self.lengths.hash_names_with(server_secret(config.lengths_file))
+        self.lengths.hash_names_with(secret)
         self.predictor = GuardedPredictor(predictor, logger=seam.logger)
         self.num_bad_hints = 0
         self._client_hints = config.client_hints

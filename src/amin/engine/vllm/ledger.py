@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from amin.engine.expectation import expect
+from amin.engine.expectation import expect_slot
 from amin.engine.rows import (
     ADMISSION,
     ARRIVAL_INDEX,
@@ -30,7 +30,6 @@ from amin.engine.rows import (
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
 from amin.policy.interface import Policy
-from amin.predictor.choice import group_of
 from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
@@ -63,11 +62,11 @@ class Ledger:
         self.table: Table = np.zeros((256, len(RequestView._fields)), np.int64)
         # Compile now, not in the first step under load.
         self.running([], [])
-        expect(self.table, lengths.survival, 0, 0)
         self.ties: npt.NDArray[np.float64] = np.zeros(256)
         self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
         self.in_flight: npt.NDArray[np.int64] = np.zeros(256, np.int64)
         self.groups: npt.NDArray[np.int64] = np.zeros((256, len(FEATURES)), np.int64)
+        self._expect(0)
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._slots
@@ -80,26 +79,14 @@ class Ledger:
         slot = self._new_slot()
         self._slots[request.request_id] = slot
         self.groups[slot] = groups
-        estimate = estimate.clamp(request.max_tokens)
-        view = RequestView(
-            num_prompt_tokens=request.num_prompt_tokens,
-            num_output_tokens=0,
-            num_computed_tokens=0,
-            max_tokens=request.max_tokens,
-            lower=estimate.lower,
-            upper=estimate.upper,
-            bound=1,
-            priority=max(-PRIORITY_LIMIT, min(request.priority, PRIORITY_LIMIT)),
-            arrival_index=self._num_arrivals,
-            admission_index=-1,
-            num_preemptions=0,
-            mean_remaining=1,
-            mean_square_remaining=1,
-        )
-        self._num_arrivals += 1
-        bound = self._bounded(self._policy.initial_bound(view), view)
-        self.table[slot] = view._replace(bound=bound)
-        self._expect(slot)
+        if estimate.upper > request.max_tokens:
+            estimate = estimate.clamp(request.max_tokens)
+        priority = max(-PRIORITY_LIMIT, min(request.priority, PRIORITY_LIMIT))
+        arrival, self._num_arrivals = self._num_arrivals, self._num_arrivals + 1
+        # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
+        facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
+        self.table[slot] = *facts, 1, priority, arrival, -1, 0, 1, 1
+        self.table[slot, BOUND] = self._initial_bound(slot)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -109,8 +96,7 @@ class Ledger:
         row = self.table[self._slots[request_id]]
         estimate = estimate.clamp(int(row[MAX_TOKENS]))
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
-        view = self.view(request_id)
-        row[BOUND] = self._bounded(self._policy.initial_bound(view), view)
+        row[BOUND] = self._initial_bound(self._slots[request_id])
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 
@@ -159,17 +145,17 @@ class Ledger:
         self._num_admissions = _update_running(self.table, array, computed, self._num_admissions)
         return array
 
-    def group(self, slot: int) -> int:
-        """Whose replies foretell this one's length, now."""
-        lengths = self.lengths
-        return int(group_of(lengths.survival, self.groups, lengths.gains, slot))
-
     def _expect(self, slot: int) -> None:
-        expect(self.table, self.lengths.survival, self.group(slot), slot)
+        lengths = self.lengths
+        expect_slot(self.table, lengths.survival, self.groups, lengths.gains, slot)
 
     def _learn(self, request_id: str) -> None:
         view = self.view(request_id)
         self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
+
+    def _initial_bound(self, slot: int) -> int:
+        view = RequestView(*self.table[slot].tolist())
+        return self._bounded(self._policy.initial_bound(view), view)
 
     def _bounded(self, bound: int, view: RequestView) -> int:
         # Uncompiled: it is asked about one request, with Python's integers.

@@ -19,8 +19,8 @@ Entry = tuple[int, int, int, Request]
 IsAlike = Callable[[Request], bool]
 
 
-def _nobody(request: Request) -> None:
-    """Nothing is hidden."""
+def _nothing(about: object) -> None:
+    """Nobody is told, and nobody hidden."""
 
 
 class PolicyQueue(RequestQueue):  # type: ignore[misc]
@@ -32,7 +32,8 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
     leaves         request -> None, told of each that waits no longer
     returns        request -> None, told of each that left in this step and waits on unchanged
     hides          request -> of one that vLLM took and skipped, or None: who else would be skipped
-                   for the same reason. These are not offered again in this step
+                   for the same reason. These are not offered in the rest of this step
+    hidden, shown  requests -> None, told of those, and of them again when the next step begins
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         key: Callable[[Request], Key],
         is_admissible: Callable[[Request], bool],
         overdue: Callable[[], Request | None] = lambda: None,
-        leaves: Callable[[Request], None] = _nobody,
-        returns: Callable[[Request], None] = _nobody,
-        hides: Callable[[Request], IsAlike | None] = _nobody,
+        leaves: Callable[[Request], None] = _nothing,
+        returns: Callable[[Request], None] = _nothing,
+        hides: Callable[[Request], IsAlike | None] = _nothing,
+        hidden: Callable[[list[Request]], None] = _nothing,
+        shown: Callable[[list[Request]], None] = _nothing,
     ) -> None:
         self._key = key
         self._is_admissible = is_admissible
@@ -50,6 +53,8 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         self._leaves = leaves
         self._returns = returns
         self._hides = hides
+        self._tell_hidden = hidden
+        self._tell_shown = shown
         self._heap: list[Entry] = []
         self._head: Request | None = None
         # By request id: who can be offered, who is not in this step, and who left in this step.
@@ -57,16 +62,16 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         self._hidden: dict[str, Entry] = {}
         self._popped: dict[str, Entry] = {}
         self._latest: Request | None = None
-        self._is_alike: IsAlike | None = None
 
     def begin_step(self) -> None:
         """Look anew who is next: vLLM asks for the head three times to admit it."""
-        self._head = self._latest = self._is_alike = None
+        self._head = self._latest = None
         self._popped.clear()
-        hidden, self._hidden = self._hidden, {}
-        for entry in hidden.values():
-            self._enter(entry)
-            self._returns(entry[-1])
+        if self._hidden:
+            self._tell_shown([entry[-1] for entry in self._hidden.values()])
+            self._live |= self._hidden
+            self._hidden = {}
+            self._rebuild()
 
     def add_request(self, request: Request) -> None:
         """Enter at the place that the policy gives."""
@@ -128,12 +133,11 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         """Who is next of those that can be offered."""
         if self._head is None:
             if self._latest is not None:
-                self._is_alike = self._hides(self._latest) or self._is_alike
+                is_alike = self._hides(self._latest)
                 self._latest = None
+                if is_alike:
+                    self._hide(is_alike)
             self._head = self._next()
-            while self._head is not None and self._is_alike and self._is_alike(self._head):
-                self._hide(self._head)
-                self._head = self._next()
         return self._head
 
     def _next(self) -> Request | None:
@@ -147,9 +151,15 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
             heapq.heappop(heap)
         return heap[0][-1]
 
-    def _hide(self, request: Request) -> None:
-        self._hidden[request.request_id] = self._live[request.request_id]
-        self._drop(request)
+    def _hide(self, is_alike: IsAlike) -> None:
+        alike = {
+            request_id: entry for request_id, entry in self._live.items() if is_alike(entry[-1])
+        }
+        for request_id in alike:
+            del self._live[request_id]
+        self._hidden |= alike
+        self._tell_hidden([entry[-1] for entry in alike.values()])
+        self._rebuild()
 
     def _drop(self, request: Request) -> None:
         self._head = None
@@ -158,8 +168,11 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         # Aborts and those who are overdue must not make the heap grow without bound; rebuilding at
         # half waste is O(1) each.
         if len(self._heap) > 2 * len(self._live) + 64:
-            self._heap = list(self._live.values())
-            heapq.heapify(self._heap)
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._heap = list(self._live.values())
+        heapq.heapify(self._heap)
 
     def __bool__(self) -> bool:
         """Whether the head may be admitted now (not whether anything waits: see ``len``)."""

@@ -28,26 +28,32 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     Where vLLM schedules asynchronously (the default on GPUs), making an `AminScheduler` makes the
     variant below that extends vLLM's AsyncScheduler: the wrong base class would cost the overlap.
+    For a model that makes no replies it makes vLLM's own scheduler: there is nothing to decide.
     """
 
-    def __new__(cls, vllm_config: Any, *args: Any, **kwargs: Any) -> AminScheduler:
-        """The asynchronous variant where vLLM schedules asynchronously."""
+    def __new__(cls, vllm_config: Any, kv_cache_config: Any, *args: Any, **kwargs: Any) -> Any:
+        """The scheduler that is right for this model and this way of scheduling."""
+        why = seam.why_left_to_vllm(vllm_config, kv_cache_config)
+        if why:
+            seam.logger.info("amin %s: %s: vLLM schedules alone", __version__, why)
+            return seam.stock_scheduler(vllm_config)(vllm_config, kv_cache_config, *args, **kwargs)
         is_async = vllm_config.scheduler_config.async_scheduling
         chosen = AminAsyncScheduler if is_async and cls is AminScheduler else cls
-        return super().__new__(chosen)  # type: ignore[no-any-return]
+        return super().__new__(chosen)
 
     def __init__(self, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(vllm_config, *args, **kwargs)
         seam.check_scheduler(self)
         config = AminConfig.from_vllm(vllm_config.additional_config)
-        self.amin = Decisions(self, config)
+        self.amin = Decisions(self, config, seam.engine_rank(vllm_config))
         self.amin_boundary = Boundary(config.decision_budget_ms, seam.logger)
         self._num_arrivals = 0
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
         self._policy_queue = PolicyQueue(
-            self._key, self._admits, self._overdue, self._left, self._returned, self._skipped_alike
-        )
+            self._key, self._admits, self._overdue, self._left, self._returned, self._skipped_alike,
+            self._hidden, self._shown,
+        )  # fmt: skip
         self.waiting = self._policy_queue
         seam.logger.info(
             "amin %s: policy %s, predictor %s, tail promise %s, client hints %s",
@@ -132,6 +138,12 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def _returned(self, request: seam.Request) -> None:
         self.amin_boundary.ask("returning to the queue", None, self.amin.returned, request)
+
+    def _hidden(self, requests: list[seam.Request]) -> None:
+        self.amin_boundary.ask("hiding", None, self.amin.hidden, requests)
+
+    def _shown(self, requests: list[seam.Request]) -> None:
+        self.amin_boundary.ask("showing", None, self.amin.shown, requests)
 
     def _skipped_alike(self, request: seam.Request) -> IsAlike | None:
         return self.amin_boundary.ask("skipping", None, self.amin.skipped_alike, request)

@@ -16,6 +16,7 @@ from amin.errors import ConfigError
 
 SCHEDULER = "amin.engine.vllm.AminScheduler"
 MIDDLEWARE = "amin.engine.vllm.HintMiddleware"
+SECONDS_TO_SAVE = "1"
 RAY_VARIABLE = "VLLM_RAY_EXTRA_ENV_VARS_TO_COPY"
 
 
@@ -34,15 +35,16 @@ def server_command(
     if model.startswith("-"):
         raise ConfigError(f"MODEL: got {model!r}, allowed: a model, before all options")
     for option in vllm_options:
-        # vLLM takes underscores for dashes, abbreviations, and keys of an object behind a dot.
-        name, *keys = option.split("=")[0].split(".")
-        name = name.replace("_", "-")
-        if name.startswith("--scheduler-c"):
+        if _is_named(option, "--scheduler-c"):
             raise ConfigError(f"--scheduler-cls: amin serve sets it ({SCHEDULER}); leave it out")
-        if '"amin"' in option or (name.startswith("--add") and "amin" in keys):
+        has_key = "amin" in option.split("=")[0].split(".")[1:]
+        if '"amin"' in option or (_is_named(option, "--add") and has_key):
             raise ConfigError("--additional-config: leave amin out; amin serve has options for it")
     command = [sys.executable, "-m", *_entry_point(), model]
     command += ["--scheduler-cls", SCHEDULER, "--middleware", MIDDLEWARE]
+    if not any(_is_named(option, "--shutdown-t") for option in vllm_options):
+        # By default vLLM kills its engine at once, with all that was learned in the last seconds.
+        command += ["--shutdown-timeout", SECONDS_TO_SAVE]
     variables = {**environment, ENVIRONMENT_VARIABLE: json.dumps(asdict(config))}
     server_secret(config.lengths_file, variables)
     # vLLM hands its Ray workers only the variables that it knows, and those named here.
@@ -50,6 +52,11 @@ def server_command(
     ours = [name for name in (ENVIRONMENT_VARIABLE, SECRET_VARIABLE) if name not in named]
     variables[RAY_VARIABLE] = ",".join([*named, *ours])
     return [*command, *vllm_options], variables
+
+
+def _is_named(option: str, beginning: str) -> bool:
+    """Whether an option's name begins so: vLLM takes underscores for dashes, and abbreviations."""
+    return option.split("=")[0].replace("_", "-").startswith(beginning)
 
 
 def _entry_point() -> list[str]:

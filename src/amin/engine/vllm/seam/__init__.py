@@ -2,7 +2,8 @@
 
 Whatever differs between versions of vLLM is to be settled in here, so that the rest of amin need
 not know: `names` (what is imported), `relied_on` (what is checked at start), `step`, `cache` and
-`requests` (what is read), `build` (a scheduler without a model).
+`requests` (what is read), `stock` (what vLLM does by itself), `build` (a scheduler without a
+model).
 """
 
 from amin.engine.vllm.seam.build import (
@@ -24,6 +25,7 @@ from amin.engine.vllm.seam.names import (
     AsyncScheduler,
     EngineArgs,
     LLMEngine,
+    LoRARequest,
     ModelRunnerOutput,
     Request,
     RequestQueue,
@@ -50,7 +52,12 @@ from amin.engine.vllm.seam.step import (
     running,
     skipped_alike,
     step_limits,
+)
+from amin.engine.vllm.seam.stock import (
+    engine_rank,
     stock_policy,
+    stock_scheduler,
+    why_left_to_vllm,
 )
 
 __all__ = [
@@ -59,6 +66,7 @@ __all__ = [
     "CacheShape",
     "EngineArgs",
     "LLMEngine",
+    "LoRARequest",
     "ModelRunnerOutput",
     "Request",
     "RequestQueue",
@@ -72,6 +80,7 @@ __all__ = [
     "check_scheduler",
     "create_request_queue",
     "engine_config",
+    "engine_rank",
     "has_prefix_cache",
     "is_full",
     "logger",
@@ -90,5 +99,7 @@ __all__ = [
     "skipped_alike",
     "step_limits",
     "stock_policy",
+    "stock_scheduler",
     "was_cut",
+    "why_left_to_vllm",
 ]

@@ -10,6 +10,7 @@ from vllm import SamplingParams  # noqa: E402
 from vllm.config import VllmConfig  # noqa: E402
 from vllm.engine.arg_utils import EngineArgs  # noqa: E402
 from vllm.logger import init_logger  # noqa: E402
+from vllm.lora.request import LoRARequest  # noqa: E402
 from vllm.utils.hashing import sha256  # noqa: E402
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash  # noqa: E402
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler  # noqa: E402
@@ -39,6 +40,7 @@ __all__ = [
     "KVCacheConfig",
     "KVCacheGroupSpec",
     "LLMEngine",
+    "LoRARequest",
     "ModelRunnerOutput",
     "Request",
     "RequestQueue",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from amin.engine.vllm.seam.names import Request, RequestStatus
@@ -32,14 +33,14 @@ def sampling(request: Request) -> Sampling:
     """How the request's reply is sampled; the defaults where it samples nothing (pooling)."""
     params = request.sampling_params
     if params is None:
-        return Sampling()
-    return Sampling(
-        temperature=params.temperature,
-        min_tokens=params.min_tokens,
-        ignore_eos=params.ignore_eos,
-        stop=tuple(params.stop or ()),
-        is_structured=request.use_structured_output,
-    )
+        return _sampling()
+    stop = tuple(params.stop or ())
+    is_structured = request.use_structured_output
+    return _sampling(params.temperature, params.min_tokens, params.ignore_eos, stop, is_structured)
+
+
+_sampling = lru_cache(256)(Sampling)
+"""Requests are sampled in few ways, and one arrives at any time."""
 
 
 def adapter(request: Request) -> str | None:

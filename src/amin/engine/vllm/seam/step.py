@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from amin.engine.vllm.seam.names import Request, RequestStatus, SchedulingPolicy
+from amin.engine.vllm.seam.names import Request, RequestStatus
 from amin.engine.vllm.seam.requests import can_be_admitted
 
 
@@ -13,11 +13,6 @@ def running(scheduler: Any) -> list[Request]:
     """The requests that run, in the order in which a step serves them: vLLM's own list."""
     requests: list[Request] = scheduler.running
     return requests
-
-
-def stock_policy(scheduler: Any) -> SchedulingPolicy:
-    """What the operator asked of vLLM's own scheduler: FCFS or priority."""
-    return SchedulingPolicy(scheduler.scheduler_config.policy)
 
 
 def is_full(scheduler: Any) -> bool:
