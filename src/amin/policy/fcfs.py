@@ -50,6 +50,7 @@ FCFS = Policy(
     summary="vLLM's default: first come, first served; the last admitted is preempted",
     order=earliest_arrival_first,
     preemption_order=latest_admitted_leaves,
+    preempted_first=True,
 )
 
 LEAST_COMPUTED_FIRST = Policy(

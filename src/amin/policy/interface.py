@@ -19,7 +19,9 @@ Two flags make a policy one for simulators alone. `is_clairvoyant`: it is told t
 lower and upper end of the prediction. `leaves_at_bound`: a request that has made as many tokens as
 its bound leaves, learns, and waits again (time slices); vLLM has no way to make it. A third,
 `needs_kept_tokens`, says that it may go on for ever where preempted requests restart, as in the
-paper's model: an engine that has them restart refuses it.
+paper's model: an engine that has them restart refuses it. `preempted_first` is vLLM's own way:
+whoever was preempted waits ahead of all others, the latest first. That is the order of arrival
+unless somebody was passed over, by a limit on LoRA adapters for one.
 
 Each must compile under ``numba.njit``: arithmetic, comparisons, ``min``/``max``, ``if``. The same
 functions then drive the simulator and every engine. Memory arithmetic, paging and the eviction
@@ -72,6 +74,7 @@ class Policy:
     is_clairvoyant: bool = False
     leaves_at_bound: bool = False
     needs_kept_tokens: bool = False
+    preempted_first: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip().lower():

@@ -42,6 +42,7 @@ class Decisions:
         self.intake = Intake(config, secret)
         self.lengths = self.intake.lengths
         self._scheduler = scheduler
+        self._num_preemptions = 0
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         self.memory = Memory(scheduler, cache, self.ledger, self.policy, config.forecast_floor)
@@ -86,6 +87,8 @@ class Decisions:
     def key(self, request: seam.Request) -> Key:
         """The place of a request that begins to wait."""
         self._note_waiting(request)
+        if self.policy.preempted_first and request.amin_preemption:
+            return 0, -request.amin_preemption, request.amin_arrival
         view = self.ledger.view(request.request_id)
         return 0, int(self.policy.order(view)), request.amin_arrival
 
@@ -161,6 +164,8 @@ class Decisions:
 
     def preempted(self, request: seam.Request) -> None:
         """It is about to lose its memory."""
+        self._num_preemptions += 1
+        request.amin_preemption = self._num_preemptions
         self.ledger.preempted(request.request_id, request.num_output_tokens)
 
     def ended(self, request: seam.Request) -> None:
@@ -181,7 +186,7 @@ class Decisions:
 
     def _enter(self, request: seam.Request, known: Known) -> None:
         request.amin_slot = self.ledger.open(*known)
-        request.amin_held, request.amin_num_tokens = 0, NOT_NOTED
+        request.amin_held, request.amin_num_tokens, request.amin_preemption = 0, NOT_NOTED, 0
         if self.guard:
             self.guard.arrived(request, seam.running(self._scheduler))
 
