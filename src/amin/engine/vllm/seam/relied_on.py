@@ -13,6 +13,7 @@ from amin.engine.vllm.seam.names import Request, RequestQueue, SamplingParams, S
 from amin.engine.vllm.versions import SUPPORTED, installed_version
 from amin.errors import UnsupportedEngineError
 
+# A "|" stands between names of which a version has one: the newer one first.
 RELIED_ON_METHODS = {
     Scheduler: (
         "schedule",
@@ -24,7 +25,6 @@ RELIED_ON_METHODS = {
         "get_request_counts",
         "_preempt_request",
         "_free_request",
-        "_handle_blocked_waiting_request",
         "shutdown",
     ),
     RequestQueue: (
@@ -43,12 +43,14 @@ RELIED_ON_ATTRIBUTES = (
     "requests",
     "policy",
     "max_model_len",
-    "max_num_active_reqs",
+    "max_num_active_reqs|max_num_running_reqs",
     "max_num_scheduled_tokens",
     "num_lookahead_tokens",
     "num_waiting_for_streaming_input",
-    "adaptive_long_prefill_threshold",
     "_inflight_prefills",
+    "lora_config",
+    "connector",
+    "ec_connector",
     "scheduler_config.long_prefill_token_threshold",
     "scheduler_config.max_num_batched_tokens",
     "kv_cache_manager.enable_caching",
@@ -59,7 +61,11 @@ RELIED_ON_ATTRIBUTES = (
     "kv_cache_manager.block_pool.get_num_free_blocks",
     "kv_cache_manager.coordinator.single_type_managers",
 )
-RELIED_ON_OF_A_CACHE_GROUP = ("block_size", "kv_cache_spec", "max_admission_blocks_per_request")
+RELIED_ON_OF_A_CACHE_GROUP = (
+    "block_size",
+    "kv_cache_spec",
+    "max_admission_blocks_per_request|_max_admission_blocks_per_request",
+)
 RELIED_ON_OF_A_REQUEST = (
     "request_id",
     "status",
@@ -77,19 +83,35 @@ RELIED_ON_OF_A_REQUEST = (
     "num_output_tokens",
     "num_tokens",
     "num_computed_tokens",
-    "num_in_flight_tokens",
-    "num_stale_output_tokens",
-    "drop_stale_output",
+    "num_in_flight_tokens|num_output_placeholders",
 )
+OPTIONAL = (
+    "adaptive_long_prefill_threshold",
+    "deferred_waiting",
+    "drop_stale_output",
+    "num_stale_output_tokens",
+    "skipped_waiting",
+    "_select_waiting_queue_for_scheduling",
+)
+"""Not in every supported version, and used where they are there."""
 
 
 def check_scheduler(scheduler: Any) -> None:
     """Refuse at start, not at the first preemption, if a name that we rely on has gone."""
+    missing = missing_names(scheduler)
+    if missing:
+        raise UnsupportedEngineError(
+            f"vLLM {installed_version()} lacks {', '.join(missing)}; supported: {SUPPORTED}"
+        )
+
+
+def missing_names(scheduler: Any) -> list[str]:
+    """What is relied on and not there, as Class.name."""
     groups: Sequence[Any] = ()
     if _has(scheduler, "kv_cache_manager.coordinator.single_type_managers"):
         groups = scheduler.kv_cache_manager.coordinator.single_type_managers
     request = Request("", [0], SamplingParams(max_tokens=1), pooling_params=None)
-    missing = [
+    return [
         f"{cls.__name__}.{name}"
         for cls, names in RELIED_ON_METHODS.items()
         for name in names
@@ -102,12 +124,8 @@ def check_scheduler(scheduler: Any) -> None:
             *((group, RELIED_ON_OF_A_CACHE_GROUP) for group in groups),
         )
         for path in paths
-        if not _has(owner, path)
+        if not any(_has(owner, one) for one in path.split("|"))
     ]
-    if missing:
-        raise UnsupportedEngineError(
-            f"vLLM {installed_version()} lacks {', '.join(missing)}; supported: {SUPPORTED}"
-        )
 
 
 def _has(owner: Any, path: str) -> bool:

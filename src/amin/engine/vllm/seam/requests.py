@@ -18,7 +18,8 @@ def can_be_admitted(request: Request) -> bool:
     if request.status == RequestStatus.WAITING_FOR_STRUCTURED_OUTPUT_GRAMMAR:
         grammar = getattr(request.structured_output_request, "grammar", None)
         return grammar is not None and not isinstance(grammar, Exception)
-    if request.num_stale_output_tokens and not request.drop_stale_output:
+    # Versions before 0.27 resume at once.
+    if getattr(request, "num_stale_output_tokens", 0) and not request.drop_stale_output:
         return False
     return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
 

@@ -18,7 +18,9 @@ def running(scheduler: Any) -> list[Request]:
 def is_full(scheduler: Any) -> bool:
     """Whether as many run as may: vLLM then admits nobody, whatever the memory."""
     num_active = len(scheduler.running) + scheduler.num_waiting_for_streaming_input
-    return bool(num_active >= scheduler.max_num_active_reqs)
+    if hasattr(scheduler, "max_num_active_reqs"):
+        return bool(num_active >= scheduler.max_num_active_reqs)
+    return bool(num_active >= scheduler.max_num_running_reqs)
 
 
 def prompts_being_computed(scheduler: Any) -> Collection[Request]:
@@ -29,14 +31,21 @@ def prompts_being_computed(scheduler: Any) -> Collection[Request]:
 
 def num_tokens_in_flight(request: Request) -> int:
     """Its tokens in steps whose output has not come yet: a window moves on only when it has."""
-    return int(request.num_in_flight_tokens)
+    if hasattr(request, "num_in_flight_tokens"):
+        return int(request.num_in_flight_tokens)
+    return int(request.num_output_placeholders)
 
 
 def step_limits(scheduler: Any) -> tuple[int, int]:
     """(tokens in the coming step, most of them for one request), as Scheduler.schedule has it."""
     budget, config = scheduler.max_num_scheduled_tokens, scheduler.scheduler_config
     chunk, num_requests = config.long_prefill_token_threshold, sum(scheduler.get_request_counts())
-    if chunk <= 0 or num_requests <= 1:
+    if chunk <= 0:
+        return budget, budget
+    # Up to 0.30 the threshold also binds a request that is alone.
+    if not hasattr(scheduler, "adaptive_long_prefill_threshold"):
+        return budget, chunk
+    if num_requests <= 1:
         return budget, budget
     if scheduler.adaptive_long_prefill_threshold:
         chunk = max(chunk, config.max_num_batched_tokens // num_requests)
@@ -68,7 +77,8 @@ def skipped_alike(scheduler: Any, request: Request) -> Callable[[Request], bool]
         adapter = other.lora_request
         if adapter is None or adapter.lora_int_id in present:
             return False
-        scheduler.deferred_waiting.add(other)
+        if hasattr(scheduler, "deferred_waiting"):
+            scheduler.deferred_waiting.add(other)
         return True
 
     return is_skipped
