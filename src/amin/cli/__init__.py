@@ -10,6 +10,7 @@ from amin import __version__
 from amin.cli.advise import advise
 from amin.cli.compare import compare
 from amin.cli.demo import demo
+from amin.cli.doctor import doctor
 from amin.cli.log import log
 from amin.cli.map import map_
 from amin.cli.policies import policies
@@ -27,7 +28,8 @@ def cli() -> None:
 
 
 for command in (
-    serve, simulate, advise, compare, map_, reproduce, predictor, log, policies, demo
+    serve, simulate, advise, compare, map_, reproduce, predictor, log, policies, demo,
+    doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

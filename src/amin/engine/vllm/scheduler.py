@@ -21,6 +21,7 @@ from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
 from amin.engine.vllm.queue import IsAlike, Key, PolicyQueue
+from amin.engine.vllm.self_test import require_it_passes_if_newer
 
 
 class AminScheduler(seam.Scheduler):  # type: ignore[misc]
@@ -44,6 +45,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def __init__(self, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(vllm_config, *args, **kwargs)
         seam.check_scheduler(self)
+        require_it_passes_if_newer(seam.logger)
         config = AminConfig.from_vllm(vllm_config.additional_config)
         self.amin = Decisions(self, config, seam.engine_rank(vllm_config))
         self.amin_boundary = Boundary(config.decision_budget_ms, seam.logger)
