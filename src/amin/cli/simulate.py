@@ -12,6 +12,7 @@ from uuid import uuid4
 import click
 
 from amin.cli import options
+from amin.engine.settings import SCHEDULING_POLICIES
 from amin.errors import ConfigError
 from amin.predictor.catalog import ALLOWED
 
@@ -66,6 +67,14 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     type=float,
     help="nobody takes longer than so many times what the worst-off request present would have "
     "taken under FCFS [default: off]",
+)
+@click.option(
+    "--scheduling-policy",
+    type=click.Choice(SCHEDULING_POLICIES),
+    default="fcfs",
+    show_default=True,
+    help="priority: the trace's priorities come first, smaller is more urgent, and the policy "
+    "orders within a class",
 )
 @click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
 @click.option(

@@ -1,5 +1,7 @@
 """The waiting requests as a binary heap in three arrays: smallest (key, tie) first.
 
+With a fourth, classes of priority: smallest (level, key, tie) first.
+
 Compiled code has no heap of its own that lives across calls, and a simulation is run in slices.
 """
 
@@ -8,11 +10,13 @@ from __future__ import annotations
 from amin.engine.projection import Ints
 from amin.jit import called_njit
 
-KEY, TIE, SLOT = 0, 1, 2
+KEY, TIE, SLOT, LEVEL = range(4)
 
 
 @called_njit
 def _is_before(heap: Ints, a: int, b: int) -> bool:
+    if heap.shape[0] > LEVEL and heap[LEVEL, a] != heap[LEVEL, b]:
+        return bool(heap[LEVEL, a] < heap[LEVEL, b])
     before: bool = heap[KEY, a] < heap[KEY, b] or (
         heap[KEY, a] == heap[KEY, b] and heap[TIE, a] < heap[TIE, b]
     )
@@ -21,14 +25,16 @@ def _is_before(heap: Ints, a: int, b: int) -> bool:
 
 @called_njit
 def _swap(heap: Ints, a: int, b: int) -> None:
-    for row in range(3):
+    for row in range(heap.shape[0]):
         heap[row, a], heap[row, b] = heap[row, b], heap[row, a]
 
 
 @called_njit
-def push(heap: Ints, size: int, key: int, tie: int, slot: int) -> None:
+def push(heap: Ints, size: int, key: int, tie: int, slot: int, level: int = 0) -> None:
     """Enter `slot`; `size` is the number of entries before."""
     heap[KEY, size], heap[TIE, size], heap[SLOT, size] = key, tie, slot
+    if heap.shape[0] > LEVEL:
+        heap[LEVEL, size] = level
     while size > 0:
         parent = (size - 1) // 2
         if not _is_before(heap, size, parent):

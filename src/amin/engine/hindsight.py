@@ -23,6 +23,8 @@ from amin.engine.promise import (
     EXPECTED,
     FATE,
     LENGTH,
+    LEVEL,
+    LEVELS,
     NEXT,
     SERVICE,
     SIZES,
@@ -32,10 +34,11 @@ from amin.engine.promise import (
     Rates,
     arrives,
     ends,
+    level_of,
     push_present,
     waits,
 )
-from amin.engine.rows import ARRIVAL_INDEX, MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import ARRIVAL_INDEX, MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT, PRIORITY
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
 from amin.predictor.survival import Floats3, remaining
@@ -67,23 +70,43 @@ def moments(books: Books, slot: int, made: int) -> tuple[float, float]:
 @cached_njit
 def remaining_work(books: Books, slots: Ints, made: Ints, uncomputed: Ints) -> float:
     """What is expected of those who run, after so many tokens made, so many still to compute."""
+    return float(work_as_urgent(books, slots, made, uncomputed, LEVELS))
+
+
+@cached_njit
+def work_as_urgent(books: Books, slots: Ints, made: Ints, uncomputed: Ints, level: int) -> float:
+    """`remaining_work` of those who are of this class of priority or of a more urgent one."""
     work = 0.0
     for i in range(slots.size):
-        mean, square = moments(books, slots[i], made[i])
-        held = books.table[slots[i], NUM_PROMPT] + made[i]
-        work += work_of(held, mean, square, uncomputed[i], books.rates)
+        if books.queues[LEVEL, slots[i]] <= level:
+            mean, square = moments(books, slots[i], made[i])
+            held = books.table[slots[i], NUM_PROMPT] + made[i]
+            work += work_of(held, mean, square, uncomputed[i], books.rates)
+    return work
+
+
+@cached_njit
+def waiting_as_urgent(books: Books, level: int) -> float:
+    """What is expected of those who wait and are of this class of priority or a more urgent one."""
+    queues, end, work = books.queues, len(books.noted) - 1, 0.0
+    slot = queues[NEXT, end]
+    while slot < end:
+        if queues[FATE, slot] == WAITING and queues[LEVEL, slot] <= level:
+            work += books.noted[slot, EXPECTED]
+        slot = queues[NEXT, slot]
     return work
 
 
 @cached_njit
 def finds(books: Books, slot: int, work: float, before: float) -> None:
-    """A request arrives after so much `work`; `before` is expected of all others present."""
+    """A request arrives after so much `work`; `before` is expected of all who go before it."""
     noted, prompt = books.noted, books.table[slot, NUM_PROMPT]
     mean, square = moments(books, slot, 0)
     noted[slot, TOTAL] = work_of(prompt, mean, square, prompt, books.rates)
     noted[slot, LENGTH] = mean
     backlog = before + noted[slot, TOTAL] + mean * books.rates.per_step
-    arrives(noted, books.queues, slot, work, backlog)
+    level = level_of(noted, books.table[slot, PRIORITY])
+    arrives(noted, books.queues, slot, work, backlog, level)
 
 
 @cached_njit
@@ -101,8 +124,16 @@ def expect_waiting(books: Books, slot: int) -> float:
 def begins_to_wait(books: Books, slot: int) -> float:
     """It waits, for the first time or again: `expect_waiting`, and its place by arrival."""
     expected = expect_waiting(books, slot)
-    waits(books.queues, slot, books.table[slot, ARRIVAL_INDEX])
+    waits(books.queues, slot, books.table[slot, ARRIVAL_INDEX], books.queues[LEVEL, slot])
     return float(expected)
+
+
+@cached_njit
+def wait_again(books: Books, slots: Ints) -> None:
+    """These wait on, as they did before: nothing about them has changed."""
+    queues, table = books.queues, books.table
+    for i in range(slots.size):
+        waits(queues, slots[i], table[slots[i], ARRIVAL_INDEX], queues[LEVEL, slots[i]])
 
 
 @called_njit
@@ -132,18 +163,25 @@ def is_recount_due(num_present: int, num_ended: int) -> bool:
 def recount(books: Books) -> float:
     """Look at all who are present again; returns by how much the work of those who wait grew."""
     noted, queues, rates = books.noted, books.queues, books.rates
-    grown = change = 0.0
-    end = len(noted) - 1
-    queues[SIZES, 1] = noted[end, CHANGE] = 0
+    grown, end = 0.0, len(noted) - 1
+    # By class of priority: what has changed about those before.
+    changes = np.zeros(noted.shape[1] - CHANGE)
+    queues[SIZES, 1] = 0
+    noted[end, CHANGE:] = 0.0
     slot = queues[NEXT, end]
     while slot < end:
         made, prompt = books.table[slot, NUM_OUTPUT], books.table[slot, NUM_PROMPT]
         mean, square = moments(books, slot, made)
         length, length_square = made + mean, made * made + 2 * made * mean + square
         total = work_of(prompt, length, length_square, prompt, rates)
-        change += noted[slot, CHANGE] + total - noted[slot, TOTAL]
-        noted[slot, BACKLOG] += change + (length - noted[slot, LENGTH]) * rates.per_step
-        noted[slot, TOTAL], noted[slot, LENGTH], noted[slot, CHANGE] = total, length, 0.0
+        for level in range(changes.size):
+            changes[level] += noted[slot, CHANGE + level]
+            noted[slot, CHANGE + level] = 0.0
+        changes[queues[LEVEL, slot]] += total - noted[slot, TOTAL]
+        for level in range(queues[LEVEL, slot] + 1):
+            noted[slot, BACKLOG] += changes[level]
+        noted[slot, BACKLOG] += (length - noted[slot, LENGTH]) * rates.per_step
+        noted[slot, TOTAL], noted[slot, LENGTH] = total, length
         if queues[FATE, slot] == WAITING:
             before = noted[slot, EXPECTED]
             grown += _expect(books, slot, made, mean, square) - before

@@ -7,7 +7,14 @@ present, and the time that it runs itself. That is an estimate, put right as len
 (`amin.engine.hindsight`). Who has waited longest goes next, whatever the policy's order, once it
 would otherwise end after more than `promise` times the largest such number of anybody present. In
 words: nobody takes longer than X times what the worst-off request present would have taken under
-FCFS, nor than 8X times what it would have taken itself.
+FCFS. The one that has waited longest is not asked to wait longer than 8X times what it would have
+taken itself either.
+
+With classes of priority (`LEVELS`) FCFS means vLLM's priority scheduling: whatever is more urgent
+first, then by arrival. The promise holds within a class: of the most urgent class that waits, the
+one that has waited longest goes next as above, measured by those present of its class. And it ages
+across classes: the one that has waited longest of all goes ahead of every class once it would end
+later than 8X times what such scheduling would have made it take, had nobody come after it.
 
 Compiled, over two arrays, for the simulator's loop and for the engine's alike. A request is a slot.
 """
@@ -28,14 +35,20 @@ Floats = npt.NDArray[np.float64]
 # What `noted` has of each request: the work done when it arrived, and what FCFS would do from then
 # to its end; while it waits, what is expected of it, and of the time that it will run; what it is
 # of all that others wait for; its length; and what has changed, for it and for all behind it, since
-# the second number was counted. The last row, of nobody, has the sum of these changes.
+# the second number was counted. The last row, of nobody, has the sum of these changes. With classes
+# of priority there is a column of changes for each.
 WORK, BACKLOG, EXPECTED, SERVICE, TOTAL, LENGTH, CHANGE = range(7)
 
 # Rows of `queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
 # becomes of each slot; whether it is in the first heap; the sizes of both; and the neighbours of
-# each in the order of arrival, a ring whose end is the column behind all slots.
-OLDEST, LARGEST, FATE, IS_QUEUED, SIZES, NEXT, PREVIOUS = 0, 3, 6, 7, 8, 9, 10
+# each in the order of arrival, a ring whose end is the column behind all slots; and the number of
+# its class of priority.
+OLDEST, LARGEST, FATE, IS_QUEUED, SIZES, NEXT, PREVIOUS, LEVEL = 0, 3, 6, 7, 8, 9, 10, 11
 ABSENT, WAITING, RUNNING = range(3)
+
+MOST_URGENT, LEVELS = -8, 17
+"""Priorities from -8 to 8 have a promise each, and those beyond share the outermost ones: clients
+name any number, and the books must not grow with them. The order is by the number itself."""
 
 OWN_BACKLOGS = 8.0
 """Bounds starvation under lasting overload, when the largest backlog outruns the work done."""
@@ -72,18 +85,19 @@ class Rates(NamedTuple):
         return cls(capacity, capacity / TOKENS_PER_STEP, capacity / max_num_seqs)
 
 
-def new_guard(num_slots: int) -> tuple[Floats, Ints]:
+def new_guard(num_slots: int, has_priorities: bool = False) -> tuple[Floats, Ints]:
     """(noted, queues) of nobody yet."""
-    queues = np.zeros((PREVIOUS + 1, num_slots + 2), np.int64)
+    num_columns = CHANGE + (LEVELS if has_priorities else 1)
+    queues = np.zeros((LEVEL + 1, num_slots + 2), np.int64)
     queues[[NEXT, PREVIOUS]] = num_slots
-    return np.zeros((num_slots + 1, CHANGE + 1)), queues
+    return np.zeros((num_slots + 1, num_columns)), queues
 
 
 def with_room(noted: Floats, queues: Ints) -> tuple[Floats, Ints]:
     """The same for twice as many slots."""
     size = len(noted) - 1
     end = 2 * size
-    more_noted, more_queues = new_guard(end)
+    more_noted, more_queues = new_guard(end, noted.shape[1] > CHANGE + 1)
     more_noted[:size], more_noted[end] = noted[:size], noted[size]
     more_queues[:, : size + 2] = queues
     # The ring has its end elsewhere now.
@@ -95,6 +109,14 @@ def with_room(noted: Floats, queues: Ints) -> tuple[Floats, Ints]:
 
 
 @called_njit
+def level_of(noted: Floats, priority: int) -> int:
+    """The number of a priority's class, from 0 on; 0 for all where there are no classes."""
+    if noted.shape[1] == CHANGE + 1:
+        return 0
+    return int(min(max(priority - MOST_URGENT, 0), LEVELS - 1))
+
+
+@called_njit
 def push_present(noted: Floats, queues: Ints, slot: int) -> None:
     """Among those present, by backlog."""
     key = -np.int64(noted[slot, BACKLOG])
@@ -103,33 +125,30 @@ def push_present(noted: Floats, queues: Ints, slot: int) -> None:
 
 
 @called_njit
-def arrives(noted: Floats, queues: Ints, slot: int, work: float, backlog: float) -> None:
+def arrives(
+    noted: Floats, queues: Ints, slot: int, work: float, backlog: float, level: int
+) -> None:
     """A new request, which waits."""
+    queues[LEVEL, slot] = level
     noted[slot, WORK], noted[slot, BACKLOG] = work, backlog
     push_present(noted, queues, slot)
     end = len(noted) - 1
     # What has changed before it came is in what it finds.
-    noted[slot, CHANGE], noted[end, CHANGE] = -noted[end, CHANGE], 0.0
+    for column in range(CHANGE, noted.shape[1]):
+        noted[slot, column], noted[end, column] = -noted[end, column], 0.0
     last = queues[PREVIOUS, end]
     queues[NEXT, slot], queues[PREVIOUS, slot] = end, last
     queues[NEXT, last] = queues[PREVIOUS, end] = slot
 
 
 @cached_njit
-def waits(queues: Ints, slot: int, arrival: int) -> None:
+def waits(queues: Ints, slot: int, arrival: int, level: int) -> None:
     """It waits, for the first time or again; smaller `arrival` came earlier."""
     queues[FATE, slot] = WAITING
     if not queues[IS_QUEUED, slot]:
         queues[IS_QUEUED, slot] = 1
-        push(queues[OLDEST:LARGEST], queues[SIZES, 0], arrival, 0, slot)
+        push(queues[OLDEST:LARGEST], queues[SIZES, 0], level, arrival, slot)
         queues[SIZES, 0] += 1
-
-
-@cached_njit
-def wait_again(queues: Ints, slots: Ints, arrivals: Ints) -> None:
-    """`waits`, for many at once."""
-    for i in range(slots.size):
-        waits(queues, slots[i], arrivals[i])
 
 
 @cached_njit
@@ -145,11 +164,45 @@ def overdue(noted: Floats, queues: Ints, work: float, promise: float) -> int:
     if not queues[SIZES, 0]:
         return -1
     slot: int = oldest[SLOT, 0]
-    most = max(noted[largest[SLOT, 0], BACKLOG], noted[slot, BACKLOG])
+    most = noted[largest[SLOT, 0], BACKLOG]
+    if noted.shape[1] > CHANGE + 1:
+        eldest = _first_waiting(queues)
+        if _is_too_late(noted, eldest, work, promise, np.inf):
+            return int(eldest)
+        # Those present of its class alone; who is late by its own measure need not be looked for.
+        if _is_too_late(noted, slot, work, promise, 0.0):
+            most = _largest_of(noted, queues, slot)
+    return slot if _is_too_late(noted, slot, work, promise, most) else -1
+
+
+@called_njit
+def _is_too_late(noted: Floats, slot: int, work: float, promise: float, most: float) -> bool:
+    """Whether it would end too late, where the largest backlog to measure by is `most`."""
+    own = noted[slot, BACKLOG]
     until_end = work - noted[slot, WORK] + noted[slot, SERVICE]
-    if until_end >= promise * min(most, OWN_BACKLOGS * noted[slot, BACKLOG]):
-        return slot
-    return -1
+    return bool(until_end >= promise * min(max(most, own), OWN_BACKLOGS * own))
+
+
+@called_njit
+def _first_waiting(queues: Ints) -> int:
+    """Of those who wait, the first to come; there is one."""
+    end = queues.shape[1] - 2
+    slot = queues[NEXT, end]
+    while queues[FATE, slot] != WAITING:
+        slot = queues[NEXT, slot]
+    return int(slot)
+
+
+@called_njit
+def _largest_of(noted: Floats, queues: Ints, slot: int) -> float:
+    """The largest backlog of those present in its class of priority."""
+    end, most = len(noted) - 1, 0.0
+    other = queues[NEXT, end]
+    while other < end:
+        if queues[LEVEL, other] == queues[LEVEL, slot]:
+            most = max(most, noted[other, BACKLOG])
+        other = queues[NEXT, other]
+    return float(most)
 
 
 @called_njit
@@ -159,11 +212,14 @@ def ends(noted: Floats, queues: Ints, slot: int, total: float) -> None:
     before, after = queues[PREVIOUS, slot], queues[NEXT, slot]
     queues[NEXT, before], queues[PREVIOUS, after] = after, before
     end, more = len(noted) - 1, total - noted[slot, TOTAL]
-    if after < end:
-        noted[after, CHANGE] += noted[slot, CHANGE] + more
-        noted[end, CHANGE] += more
-    else:
-        noted[end, CHANGE] -= noted[slot, CHANGE]
+    own = CHANGE + queues[LEVEL, slot]
+    for column in range(CHANGE, noted.shape[1]):
+        more_here = more if column == own else 0.0
+        if after < end:
+            noted[after, column] += noted[slot, column] + more_here
+            noted[end, column] += more_here
+        else:
+            noted[end, column] -= noted[slot, column]
 
 
 @cached_njit

@@ -38,3 +38,14 @@ def check_tail_promise(promise: float | None) -> None:
     is_number = isinstance(promise, int | float) and not isinstance(promise, bool)
     if promise is not None and not (is_number and 0 <= promise < math.inf):
         raise ConfigError(f"tail_promise: got {promise!r}, allowed: off or a number >= 0")
+
+
+SCHEDULING_POLICIES = "fcfs", "priority"
+"""vLLM's own. With ``priority``, a request's priority comes before the order of any policy."""
+
+
+def check_scheduling_policy(name: str) -> None:
+    """Raise `ConfigError` unless it is one of vLLM's."""
+    if name not in SCHEDULING_POLICIES:
+        allowed = " or ".join(SCHEDULING_POLICIES)
+        raise ConfigError(f"scheduling_policy: got {name!r}, allowed: {allowed}")

@@ -44,6 +44,7 @@ class Setting:
     forecast_floor: int | None = None
     tail_promise: float | None = None
     seed: int = 0
+    scheduling_policy: str = "fcfs"
 
     def __post_init__(self) -> None:
         for name in ("kv_tokens", "block_size"):
@@ -97,6 +98,7 @@ class Setting:
             eviction=self.eviction or ("restart" if unit and self._may_restart else "recompute"),
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,
+            scheduling_policy=self.scheduling_policy,
         )
 
     def check_policy(self) -> None:

@@ -17,6 +17,7 @@ from amin.engine.rows import (
     NUM_COMPUTED,
     NUM_OUTPUT,
     NUM_PROMPT,
+    PRIORITY,
     look_ahead,
     num_blocks_asked,
     num_tokens,
@@ -268,7 +269,11 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
         first = 0
         for i in range(1, staying):
             tie, other = state.times[slots[i], TIE], state.times[slots[first], TIE]
-            if keys[i] < keys[first] or (keys[i] == keys[first] and tie < other):
+            urgency = 0
+            if limits.has_priorities:
+                urgency = state.table[slots[first], PRIORITY] - state.table[slots[i], PRIORITY]
+            is_first = keys[i] < keys[first] or (keys[i] == keys[first] and tie < other)
+            if urgency < 0 or (urgency == 0 and is_first):
                 first = i
         victim, slot = running[first], slots[first]
         for i in range(first, staying - 1):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from amin.engine.promise import Rates
-from amin.engine.settings import FORECAST_FLOOR
+from amin.engine.settings import FORECAST_FLOOR, check_scheduling_policy
 from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
 from amin.engine.step_time import UNIT, StepTime
 from amin.errors import ConfigError, UnknownNameError
@@ -34,6 +34,8 @@ class SimulatorConfig:
     is_unit_time            the paper's model in place of vLLM's: the token that is being made
                             counts as memory, and requests are admitted in a step that preempted,
                             too (arXiv 2508.14544, section 2)
+    scheduling_policy       priority (vLLM's --scheduling-policy): the more urgent class goes first,
+                            whatever the policy, which orders within a class; fcfs: there are none
     """
 
     num_blocks: int
@@ -49,6 +51,7 @@ class SimulatorConfig:
     step_time: StepTime = field(default_factory=StepTime)
     seconds_per_swapped_token: float = 0.0
     is_unit_time: bool = False
+    scheduling_policy: str = "fcfs"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -68,6 +71,7 @@ class SimulatorConfig:
                 f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
                 f"allowed: >= max_num_seqs ({self.max_num_seqs})"
             )
+        check_scheduling_policy(self.scheduling_policy)
         if not 0 <= self.watermark < 1:
             raise ConfigError(f"watermark: got {self.watermark}, allowed: 0 <= watermark < 1")
         if not 0 <= self.seconds_per_swapped_token < float("inf"):
@@ -160,6 +164,7 @@ class SimulatorConfig:
             ),
             coverage=coverage,
             has_promise=int(has_promise),
+            has_priorities=int(is_ours and self.scheduling_policy == "priority"),
             promise=float(promise) if promise is not None else math.inf,
             # In the paper's model a step takes 1, whatever is computed in it.
             rates=rates._replace(per_token=0.0) if self.is_unit_time else rates,

@@ -10,9 +10,16 @@ import numpy as np
 
 from amin.engine.expectation import expect
 from amin.engine.heap import push
-from amin.engine.hindsight import Books, expect_waiting, finds, remaining_work
+from amin.engine.hindsight import (
+    Books,
+    begins_to_wait,
+    finds,
+    remaining_work,
+    waiting_as_urgent,
+    work_as_urgent,
+)
 from amin.engine.projection import Ints
-from amin.engine.promise import waits
+from amin.engine.promise import level_of
 from amin.engine.rows import (
     ADMISSION,
     BOUND,
@@ -138,7 +145,8 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
         # vLLM's FCFS queue is a deque: a preempted request goes to its front.
         key = state.counts[FRONT]
         state.counts[FRONT] -= 1
-    push(state.heap, state.counts[NUM_WAITING], key, state.facts[slot, RANK], slot)
+    level, rank = state.table[slot, PRIORITY], state.facts[slot, RANK]
+    push(state.heap, state.counts[NUM_WAITING], key, rank, slot, level)
     state.counts[NUM_WAITING] += 1
 
 
@@ -168,10 +176,14 @@ def note_waiting(state: State, limits: Limits, slot: int) -> None:
     """Keep the books of the tail promise: who waits, and what a new request finds."""
     books = books_of(state, limits)
     if state.table[slot, NUM_PREEMPTIONS] == 0:
-        before = state.clock[WAITING_WORK] + remaining_work(books, *those_who_run(state))
+        if limits.has_priorities:
+            level = level_of(state.noted, state.table[slot, PRIORITY])
+            before = waiting_as_urgent(books, level)
+            before += work_as_urgent(books, *those_who_run(state), level)
+        else:
+            before = state.clock[WAITING_WORK] + remaining_work(books, *those_who_run(state))
         finds(books, slot, state.clock[WORK_DONE], before)
-    waits(state.queues, slot, slot)
-    state.clock[WAITING_WORK] += expect_waiting(books, slot)
+    state.clock[WAITING_WORK] += begins_to_wait(books, slot)
 
 
 @called_njit

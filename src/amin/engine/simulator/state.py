@@ -114,6 +114,7 @@ class Limits(NamedTuple):
     learns: int
     coverage: float
     has_promise: int
+    has_priorities: int
     promise: float
     rates: Rates
     max_steps_without_end: int
@@ -181,7 +182,8 @@ class State(NamedTuple):
 def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     """A state before anything happened; the facts of the requests are still to be filled in."""
     pages, pool = new_cache(num_pages, limits.num_blocks if limits.has_prefix_cache else 0)
-    noted, queues = new_guard(num_requests if limits.has_promise else 0)
+    has_priorities = bool(limits.has_priorities)
+    noted, queues = new_guard(num_requests if limits.has_promise else 0, has_priorities)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
     counts[NUM_ANSWERED] = num_requests
@@ -197,7 +199,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         facts=np.zeros((num_requests, IS_CUT + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
         shared=np.zeros(num_requests, np.int64),
-        heap=np.zeros((3, num_requests + 1), np.int64),
+        heap=np.zeros((3 + limits.has_priorities, num_requests + 1), np.int64),
         lanes=lanes,
         running=np.zeros(at_most, np.int64),
         rows=np.ones((3, at_most + 1), np.int64),

@@ -42,10 +42,13 @@ class Decisions:
         self.intake = Intake(config, secret)
         self.lengths = self.intake.lengths
         self._scheduler = scheduler
+        # As for vLLM, a client's priority means something where the operator asks for it.
+        self.has_priorities = seam.stock_policy(scheduler) == seam.SchedulingPolicy.PRIORITY
         self._num_preemptions = 0
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
-        self.memory = Memory(scheduler, cache, self.ledger, self.policy, config.forecast_floor)
+        floor, by_class = config.forecast_floor, self.has_priorities
+        self.memory = Memory(scheduler, cache, self.ledger, self.policy, floor, by_class)
         self._keeper = None
         if lengths_file:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
@@ -53,9 +56,8 @@ class Decisions:
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
             promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler))
-            self.guard = TailGuard(
-                self.ledger, promise, capacity, scheduler.scheduler_config.max_num_seqs
-            )
+            seqs, by_class = scheduler.scheduler_config.max_num_seqs, self.has_priorities
+            self.guard = TailGuard(self.ledger, promise, capacity, seqs, by_class)
 
     def arrived(self, request: seam.Request) -> bool:
         """A request arrives: predict its length, and note what it finds. True when that is done."""
@@ -87,10 +89,11 @@ class Decisions:
     def key(self, request: seam.Request) -> Key:
         """The place of a request that begins to wait."""
         self._note_waiting(request)
-        if self.policy.preempted_first and request.amin_preemption:
-            return 0, -request.amin_preemption, request.amin_arrival
         view = self.ledger.view(request.request_id)
-        return 0, int(self.policy.order(view)), request.amin_arrival
+        level = view.priority if self.has_priorities else 0
+        if self.policy.preempted_first and request.amin_preemption:
+            return level, -request.amin_preemption, request.amin_arrival
+        return level, int(self.policy.order(view)), request.amin_arrival
 
     def admits(self, request: seam.Request) -> bool:
         """Whether the head of the queue may be admitted now, as far as the forecast goes."""

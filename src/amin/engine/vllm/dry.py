@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amin.engine.settings import check_scheduling_policy
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
 from amin.engine.vllm import seam
@@ -56,7 +57,8 @@ class DryConfig:
 
     `kv_cache_groups` are those of the imaginary model's layers, each with its window in tokens:
     ("full", 0), ("sliding", window), ("chunked", attention chunk). `max_loras` is how many LoRA
-    adapters a step may use; 0 is a model without any.
+    adapters a step may use; 0 is a model without any. `scheduling_policy` is vLLM's own: with
+    "priority" a request's priority means something.
     """
 
     num_gpu_blocks: int = 512
@@ -70,6 +72,7 @@ class DryConfig:
     async_scheduling: bool = False
     kv_cache_groups: tuple[tuple[str, int], ...] = (("full", 0),)
     max_loras: int = 0
+    scheduling_policy: str = "fcfs"
     step_time: StepTime = field(default_factory=StepTime)
 
     def __post_init__(self) -> None:
@@ -81,6 +84,7 @@ class DryConfig:
                 f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
                 f"allowed: >= max_num_seqs ({self.max_num_seqs})"
             )
+        check_scheduling_policy(self.scheduling_policy)
         for kind, window in self.kv_cache_groups:
             if kind not in seam.GROUP_KINDS or (kind != "full" and window < 1):
                 raise ConfigError(
@@ -139,6 +143,7 @@ class DryEngine:
             max_model_len=min(shape.max_model_len, LONGEST),
             enable_prefix_caching=shape.enable_prefix_caching,
             watermark=shape.watermark,
+            scheduling_policy=shape.scheduling_policy,
             step_time=shape.step_time,
             **more,
         )
@@ -297,7 +302,9 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
             watermark=config.watermark,
             enable_lora=config.max_loras > 0,
             max_loras=max(config.max_loras, 1),
-            scheduling_policy="priority" if scheduler == "vllm-priority" else "fcfs",
+            scheduling_policy=(
+                "priority" if scheduler == "vllm-priority" else config.scheduling_policy
+            ),
             additional_config={} if isinstance(scheduler, str) else {"amin": asdict(scheduler)},
         )
     vllm_config.scheduler_config.async_scheduling = config.async_scheduling

@@ -12,6 +12,9 @@ from amin.engine.hindsight import (
     is_recount_due,
     recount,
     remaining_work,
+    wait_again,
+    waiting_as_urgent,
+    work_as_urgent,
 )
 from amin.engine.projection import Ints
 from amin.engine.promise import (
@@ -22,13 +25,12 @@ from amin.engine.promise import (
     SIZES,
     Rates,
     forget,
+    level_of,
     new_guard,
     overdue,
-    wait_again,
-    waits,
     with_room,
 )
-from amin.engine.rows import ARRIVAL_INDEX, NUM_OUTPUT
+from amin.engine.rows import NUM_OUTPUT
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
 
@@ -37,16 +39,23 @@ class TailGuard:
     """Who waits, what each request found on arrival, and who is overdue.
 
     `promise` as in `amin.engine.promise`, of the estimate; `capacity_tokens` is what the cache
-    holds at once, and `max_num_seqs` how many requests may run.
+    holds at once, and `max_num_seqs` how many requests may run. With `has_priorities`, requests
+    have classes of priority.
     """
 
     def __init__(
-        self, ledger: Ledger, promise: float, capacity_tokens: int, max_num_seqs: int
+        self,
+        ledger: Ledger,
+        promise: float,
+        capacity_tokens: int,
+        max_num_seqs: int,
+        has_priorities: bool = False,
     ) -> None:
         self._ledger = ledger
         self._promise = promise
         self._rates = Rates.of(capacity_tokens, max_num_seqs)
-        self._noted, self._queues = new_guard(len(ledger.table))
+        self._has_priorities = has_priorities
+        self._noted, self._queues = new_guard(len(ledger.table), has_priorities)
         self._latest_books: Books | None = None
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
@@ -68,9 +77,15 @@ class TailGuard:
         if len(self._noted) <= len(self._ledger.table):
             self._noted, self._queues = with_room(self._noted, self._queues)
         books = self._books()
-        if self._running_work is None:
-            self._running_work = remaining_work(books, *_those_who_run(running))
-        finds(books, request.amin_slot, self._work, self._waiting_work + self._running_work)
+        if self._has_priorities:
+            level = level_of.py_func(self._noted, request.priority)
+            before = waiting_as_urgent(books, level)
+            before += work_as_urgent(books, *_those_who_run(running), level)
+        else:
+            if self._running_work is None:
+                self._running_work = remaining_work(books, *_those_who_run(running))
+            before = self._waiting_work + self._running_work
+        finds(books, request.amin_slot, self._work, before)
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed."""
@@ -89,7 +104,7 @@ class TailGuard:
         slot = request.amin_slot
         self._waiting[slot] = request
         self._waiting_work += float(self._noted[slot, EXPECTED])
-        waits(self._queues, slot, self._ledger.arrival_index(slot))
+        wait_again(self._books(), np.array([slot], np.int64))
 
     def hidden(self, requests: list[seam.Request]) -> None:
         """They wait on, but none of them can be next in this step."""
@@ -98,7 +113,7 @@ class TailGuard:
     def shown(self, requests: list[seam.Request]) -> None:
         """They can be next again."""
         slots = np.array([request.amin_slot for request in requests], np.int64)
-        wait_again(self._queues, slots, self._ledger.table[slots, ARRIVAL_INDEX])
+        wait_again(self._books(), slots)
 
     def running_changed(self) -> None:
         """Who runs, how far they are or what is known of them may have changed."""
@@ -145,12 +160,13 @@ class TailGuard:
 
     def _compile(self) -> None:
         """Now, not in the first step under load: a request comes and goes in books of its own."""
-        noted, queues = new_guard(1)
+        noted, queues = new_guard(1, self._has_priorities)
         books = self._books()._replace(noted=noted, queues=queues)
         nobody = np.zeros(0, np.int64)
         finds(books, 0, 0.0, remaining_work(books, nobody, nobody, nobody))
-        waits(queues, 0, 0)
-        wait_again(queues, nobody, nobody)
+        work_as_urgent(books, nobody, nobody, nobody, 0)
+        waiting_as_urgent(books, 0)
+        wait_again(books, nobody)
         begins_to_wait(books, 0)
         overdue(noted, queues, 0.0, self._promise)
         if is_recount_due(1, 1):

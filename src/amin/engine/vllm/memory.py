@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from amin.engine.projection import Projection
-from amin.engine.rows import look_ahead, num_blocks_asked, steps_to_compute
+from amin.engine.rows import PRIORITY, look_ahead, num_blocks_asked, steps_to_compute
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
 from amin.policy.compiled import Slots, compile_policy
@@ -21,12 +21,20 @@ from amin.policy.interface import Policy
 class Memory:
     """The KV cache of `scheduler` under `policy`.
 
-    Every forecast is at least `forecast_floor` tokens.
+    Every forecast is at least `floor` tokens. With `has_priorities` the least urgent leave first,
+    and of these whom the policy says.
     """
 
     def __init__(
-        self, scheduler: Any, cache: seam.CacheShape, ledger: Ledger, policy: Policy, floor: int
+        self,
+        scheduler: Any,
+        cache: seam.CacheShape,
+        ledger: Ledger,
+        policy: Policy,
+        floor: int,
+        has_priorities: bool = False,
     ) -> None:
+        self._has_priorities = has_priorities
         self._scheduler = scheduler
         self._cache = cache
         self._ledger = ledger
@@ -125,7 +133,10 @@ class Memory:
             return leaving
         keys = self._rules.preemption_order(self._ledger.table, slots)
         staying = np.ones(len(slots), bool)
-        for index in np.lexsort((self._ledger.ties[slots], keys)).tolist():
+        sorting: tuple[Any, ...] = self._ledger.ties[slots], keys
+        if self._has_priorities:
+            sorting = *sorting, -self._ledger.table[slots, PRIORITY]
+        for index in np.lexsort(sorting).tolist():
             leaving.append(index)
             # It gives back what it holds alone, and leaves its share of the batch to the others.
             free += seam.num_private_blocks(scheduler, running[index])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amin.engine.promise import BACKLOG, OWN_BACKLOGS, SERVICE, WORK
-from amin.engine.rows import ADMISSION
+from amin.engine.rows import ADMISSION, PRIORITY
 from amin.engine.simulator import SimulatedEngine, Simulation, SimulatorConfig
 from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED, SECONDS, WORK_DONE
 from amin.engine.step_time import StepTime
@@ -24,45 +24,68 @@ from amin.workload.trace import Trace
 CONFIG = SimulatorConfig(40, 4, forecast_floor=4, step_time=StepTime(1.0, 0.0))
 
 requests = st.lists(
-    st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60)),
+    st.tuples(
+        st.integers(1, 40), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60),
+        st.sampled_from([-20, 0, 0, 3, 30]),
+    ),
     min_size=1,
     max_size=30,
-)
+)  # fmt: skip
+Rows = list[tuple[int, int, int, int, int]]
 
 
-def _trace(rows: list[tuple[int, int, int, int]]) -> Trace:
+def _trace(rows: Rows) -> Trace:
     jobs = []
-    for i, (prompt, output, at, bound) in enumerate(sorted(rows, key=lambda row: row[2])):
+    for i, (prompt, output, at, bound, priority) in enumerate(sorted(rows, key=lambda r: r[2])):
         hint = LengthEstimate(bound, 60)
-        jobs.append(Job(Request(f"r{i}", prompt, 60, at, hint=hint), output))
+        jobs.append(Job(Request(f"r{i}", prompt, 60, at, priority, hint=hint), output))
     return Trace.of(jobs)
 
 
+def _class_of(simulation: Simulation, slot: int) -> int:
+    """Without classes all are of one; priorities from -8 to 8 have one each."""
+    if not simulation.limits.has_priorities:
+        return 0
+    return int(min(max(simulation.state.table[slot, PRIORITY], -8), 8))
+
+
 def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
-    """By definition: the earliest of those who wait, if it would end after what is promised."""
+    """By definition: the earliest of those who wait, if it would end after 8 times its own; else
+    the earliest of the most urgent class that waits, if it would end after what is promised."""
     state = simulation.state
     present = [
         slot for slot in range(state.counts[NUM_ARRIVED]) if np.isnan(state.times[slot, FINISH])
     ]
+
+    def is_late(slot: int, most: float) -> bool:
+        until_end = state.clock[WORK_DONE] - state.noted[slot, WORK] + state.noted[slot, SERVICE]
+        return bool(until_end >= promise * min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG]))
+
     if not waiting:
         return None
-    slot = waiting[0]
-    most = max(state.noted[other, BACKLOG] for other in present)
-    found = min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG])
-    limit = promise * found
-    until_end = state.clock[WORK_DONE] - state.noted[slot, WORK] + state.noted[slot, SERVICE]
-    return slot if until_end >= limit else None
+    if is_late(waiting[0], np.inf):
+        return waiting[0]
+    slot = min(waiting, key=lambda slot: _class_of(simulation, slot))
+    alike = [
+        other for other in present if _class_of(simulation, other) == _class_of(simulation, slot)
+    ]
+    most = max(state.noted[other, BACKLOG] for other in alike)
+    return slot if is_late(slot, most) else None
 
 
+@pytest.mark.parametrize("scheduling_policy", ["fcfs", "priority"])
 @pytest.mark.parametrize("policy", SERVABLE)
 @pytest.mark.parametrize("promise", [0.3, 1.0])
-def test_nobody_goes_before_who_is_overdue(policy: str, promise: float) -> None:
+def test_nobody_goes_before_who_is_overdue(
+    policy: str, promise: float, scheduling_policy: str
+) -> None:
     """At every step of random runs: whoever is admitted is overdue, or nobody is."""
-    engine = SimulatedEngine(CONFIG, policy, tail_promise=promise)
+    config = replace(CONFIG, scheduling_policy=scheduling_policy)
+    engine = SimulatedEngine(config, policy, tail_promise=promise)
 
     @settings(max_examples=25, deadline=None)
     @given(requests)
-    def check(rows: list[tuple[int, int, int, int]]) -> None:
+    def check(rows: Rows) -> None:
         simulation = engine.start(_trace(rows))
         is_done = False
         while not is_done:
