@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -36,6 +37,9 @@ for command in (
 
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error, exit 2."""
+    # A script's path begins with its own folder: modules of one's own lie in the current one.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         cli(prog_name="amin", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -44,7 +44,7 @@ simulate; a column client or predicted_class is used where there is one. The las
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/advise"),
     show_default=True,
     help="folder for the page",

@@ -74,7 +74,7 @@ runs are kept below --out: the same command, interrupted, goes on from there.
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/compare"),
     show_default=True,
     help="folder for page, tables and finished runs",

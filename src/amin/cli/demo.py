@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from amin.cli import options
+
 DEMO_EXAMPLES = """\
 \b
 Examples:
@@ -18,7 +20,7 @@ Examples:
 @click.command(epilog=DEMO_EXAMPLES)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/demo"),
     show_default=True,
     help="folder for the page and the tables",

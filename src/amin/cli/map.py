@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from amin.cli import options
+
 EXAMPLES = """
 \b
 Examples:
@@ -32,7 +34,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/map"),
     show_default=True,
     help="folder for the page, the table and the finished runs",

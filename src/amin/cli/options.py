@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 skip_broken = click.option(
-    "--skip-broken", is_flag=True, help="leave out the lines of a log that cannot be read"
+    "--skip-broken", is_flag=True, help="leave out the lines of a file that cannot be read"
 )
+
+
+class OutputFolder(click.Path):
+    """A folder that is there or can be made: said at once, and not after minutes of work."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Fail where something above it is a file."""
+        folder = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not above.is_dir():
+            self.fail(f"{folder}: {above} is a file, allowed: a folder", param, ctx)
+        return folder

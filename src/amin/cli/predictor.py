@@ -82,7 +82,7 @@ predictor.add_command(train)
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/predictor"),
     show_default=True,
     help="folder for the page",
@@ -131,7 +131,7 @@ def evaluate(
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from amin.report.terminal import console
+    from amin.report.terminal import console, plain
 
     out = console()
     for about, titles, cells in _tables(rows):
@@ -144,7 +144,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             best = max(groups, key=groups.__getitem__)
             out.print(
                 f"{row['predictor']}: coverage by group, of {len(groups)}: {groups[worst]:.3f} "
-                f"({worst}) to {groups[best]:.3f} ({best})",
+                f"({plain(worst)}) to {groups[best]:.3f} ({plain(best)})",
                 highlight=False, markup=False, soft_wrap=True,
             )  # fmt: skip
 

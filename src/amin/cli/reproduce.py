@@ -8,6 +8,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from amin.cli import options
+
 EXAMPLES = """
 \b
 Examples:
@@ -23,7 +25,7 @@ Examples:
 @click.option("--quick", is_flag=True, help="fewer settings and seeds: a minute")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OutputFolder(),
     default=Path("results/reproduce"),
     show_default=True,
     help="folder for the report",

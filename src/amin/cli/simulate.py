@@ -103,9 +103,10 @@ def simulate(
     from amin.workload.read import read_trace
 
     setting = Setting(**settings)  # type: ignore[arg-type]
+    setting.check_policy()
+    workload = read_trace(trace, skip_broken)
     engine = setting.engine()
     start = time.perf_counter()
-    workload = read_trace(trace, skip_broken)
     simulation = engine.simulate(workload)
     seconds = time.perf_counter() - start
     run = Run(setting, simulation)

@@ -1,10 +1,16 @@
-"""Policies by name: one line each. Third-party ones are named ``module:ATTRIBUTE``."""
+"""Policies by name: one line each.
+
+Third-party ones are named ``module:ATTRIBUTE``, or ``path/to/file.py:ATTRIBUTE``.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 
-from amin.errors import ConfigError, UnknownNameError
+from amin.errors import ConfigError, UnknownNameError, in_words
 from amin.policy.interface import Policy
 
 SHIPPED = (
@@ -27,7 +33,7 @@ SHIPPED = (
 
 
 def get_policy(name: str) -> Policy:
-    """The policy of that name, or the one at ``module:ATTRIBUTE``.
+    """The policy of that name, or the one at ``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``.
 
     Raises `UnknownNameError` for a name that is not listed and `ConfigError` for an import path
     that does not lead to a `Policy`.
@@ -38,14 +44,25 @@ def get_policy(name: str) -> Policy:
 
 
 def _imported(path: str) -> Policy:
-    module, _, attribute = path.partition(":")
+    module, _, attribute = path.rpartition(":")
     try:
-        policy = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"policy: cannot import {path!r} ({error})") from error
+        policy = getattr(_module(module), attribute)
+    except Exception as error:  # it is somebody's code that runs here
+        raise ConfigError(f"policy: cannot import {path!r} ({in_words(error)})") from error
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy: {path!r} is a {type(policy).__name__}, allowed: a Policy")
     return policy
+
+
+def _module(name: str) -> ModuleType:
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no module at {name}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in map(_imported, SHIPPED)}

@@ -30,6 +30,11 @@ def console() -> Console:
     return out
 
 
+def plain(text: str) -> str:
+    """A stranger's text as it may be printed: what would steer a terminal is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextmanager
 def progress(out: Console) -> Iterator[Track]:
     """Show what is tracked within."""

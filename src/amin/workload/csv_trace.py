@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import logging
+import math
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,16 +27,19 @@ from amin.workload.trace import Floats, Ints, Texts, Trace
 MAX_ROWS = 20_000_000
 """What fits into memory with the state of a simulation, some 6 GB."""
 
+_logger = logging.getLogger(__name__)
+
 _LONGEST_HEADER = 2**16
 
 _CHUNK = 2**22
 """Bytes: more than any row has."""
 
 
-def read_csv_trace(path: Path) -> Trace:
+def read_csv_trace(path: Path, skip_broken: bool = False) -> Trace:
     """Read and check a file; its columns may be any that `amin.workload.columns` knows.
 
-    Raises `ConfigError` naming file, row (the header is row 1), column and value.
+    Raises `ConfigError` naming file, row (the header is row 1), column and value. With
+    `skip_broken`, rows that cannot be read are left out, and a warning says how many.
     """
     _check_size(path)
     with opened(path) as file:
@@ -44,11 +50,51 @@ def read_csv_trace(path: Path) -> Trace:
     numbers |= {columns.num_prompt_tokens, columns.num_output_tokens}
     if columns.arrival_time and not columns.dated:
         numbers.add(columns.arrival_time)
-    read = _numbers(path, header, sorted(numbers))
     texts = {name for name in OPTIONAL_TEXTS if name in header}
     if columns.arrival_time and columns.dated:
         texts.add(columns.arrival_time)
-    return _Checked(path, columns, read, _texts(path, header, sorted(texts))).trace()
+    if not skip_broken:
+        read = _numbers(path, header, sorted(numbers))
+        return _Checked(path, columns, read, _texts(path, header, sorted(texts))).trace()
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder, path.name.removesuffix(".gz"))
+        num_broken = _copy_sound_rows(path, sound, header, columns, numbers)
+        if num_broken:
+            _logger.warning("%s: %d broken rows are left out", path, num_broken)
+        return read_csv_trace(sound)
+
+
+def _copy_sound_rows(
+    path: Path, sound: Path, header: list[str], columns: Columns, numbers: set[str]
+) -> int:
+    """Write the rows that can be read to the file `sound`; returns how many cannot."""
+    num_broken = 0
+    counts = {columns.num_prompt_tokens, columns.num_output_tokens, "max_tokens", "lower", "upper"}
+    with opened(path) as file, sound.open("w", encoding="utf-8", newline="") as kept:
+        rows, writer = csv.reader(file), csv.writer(kept)
+        next(rows)
+        writer.writerow(header)
+        for row in rows:
+            if row and _is_sound(dict(zip(header, row, strict=False)), header, numbers, counts):
+                writer.writerow(row)
+            else:
+                num_broken += bool(row)
+    return num_broken
+
+
+def _is_sound(row: dict[str, str], header: list[str], numbers: set[str], counts: set[str]) -> bool:
+    """Whether every cell is there, and every number is one that may be."""
+    if len(row) < len(header):
+        return False
+    for name in numbers:
+        try:
+            value = float(row[name])
+        except ValueError:
+            return False
+        is_count = name in counts and not (value >= 1 and value == int(value))
+        if not math.isfinite(value) or is_count:
+            return False
+    return True
 
 
 def _check_size(path: Path) -> None:
@@ -126,7 +172,14 @@ def _texts(path: Path, header: list[str], names: list[str]) -> dict[str, Texts]:
         rows = csv.reader(file)
         next(rows)
         where = [header.index(name) for name in names]
-        cells = [[row[i] for i in where] for row in rows if row]
+        cells = []
+        for number, row in enumerate(rows, start=2):
+            if row and len(row) <= max(where):
+                raise ConfigError(
+                    f"{path}: row {number}: {len(row)} cells, allowed: {len(header)}, as the header"
+                )
+            if row:
+                cells.append([row[i] for i in where])
     table = np.empty((len(cells), len(names)), np.object_)
     table[:] = cells
     return dict(zip(names, table.T, strict=True))

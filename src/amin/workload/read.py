@@ -20,8 +20,8 @@ _LOOKED_AT = 2**14
 def read_trace(path: Path, skip_broken: bool = False) -> Trace:
     """CSV, JSON lines, a log or a JSON document, maybe gzipped, told apart by how the file begins.
 
-    Raises `ConfigError` naming file, row, column and value; broken lines of a log are left out, and
-    a warning logged, where that is asked for.
+    Raises `ConfigError` naming file, row, column and value; broken lines of a log or a CSV file are
+    left out, and a warning logged, where that is asked for.
     """
     with opened(path) as file:
         start = file.read(_LOOKED_AT)
@@ -32,4 +32,6 @@ def read_trace(path: Path, skip_broken: bool = False) -> Trace:
         if log.num_broken:
             _logger.warning("%s: %d broken lines are left out", path, log.num_broken)
         return log.trace
-    return read_jsonl_trace(path) if start.startswith("{") else read_csv_trace(path)
+    if start.startswith("{"):
+        return read_jsonl_trace(path)
+    return read_csv_trace(path, skip_broken)
