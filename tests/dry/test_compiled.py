@@ -26,7 +26,8 @@ def _compiled() -> dict[str, int]:
     """Signatures compiled or loaded so far, of each of amin's functions."""
     found: dict[str, int] = {}
     for one in gc.get_objects():
-        if isinstance(one, CPUDispatcher):
+        # Not isinstance, which would look through a weak reference to nothing.
+        if issubclass(type(one), CPUDispatcher):
             name = f"{one.__module__}.{one.__name__}:{one.py_func.__code__.co_firstlineno}"
             found[name] = found.get(name, 0) + len(one.overloads)
     return found

@@ -104,9 +104,11 @@ def test_amin_log_says_what_is_in_it(written: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_stops_the_start(engine_of: Callable[..., Any]) -> None:
-    """Named with the reason."""
-    with pytest.raises(ConfigError, match=r"log_file: /nowhere/l: cannot be written \(No such"):
+    """Named with the reason: a folder that does not exist, one that is no file."""
+    with pytest.raises(ConfigError, match=r"log_file: got '/nowhere/l', but /nowhere is no folder"):
         engine_of("amin-dynamic", log_file="/nowhere/l")
+    with pytest.raises(ConfigError, match=r"log_file: /tmp: cannot be written \(Is a directory"):
+        engine_of("amin-dynamic", log_file="/tmp")
 
 
 def test_a_full_disk_costs_lines_and_nothing_else(

@@ -64,7 +64,7 @@ class ByHand:
             self.books = self.books._replace(noted=noted, queues=queues)
         self.books.table[slot, [NUM_PROMPT, NUM_OUTPUT]] = prompt, 0
         finds(self.books, slot, 0.0, 0.0)
-        waits(self.books.queues, slot, len(self.now))
+        waits(self.books.queues, slot, len(self.now), 0)
         expect_waiting(self.books, slot)
         noted = self.books.noted[slot]
         self.order.append(slot)
