@@ -112,7 +112,7 @@ class Stepper:
         """Schedule, and let the model answer; returns what the last step scheduled."""
         scheduled: dict[str, int] = {}
         for _ in range(num_steps):
-            output = self.scheduler.schedule()
+            output = self.engine.schedule()
             scheduled = output.num_scheduled_tokens
             if scheduled:
                 self._in_flight.append((output, self.engine.emitting(output)))

@@ -202,7 +202,7 @@ def test_what_concerns_skipped_requests_may_fail_too(
     stepper: Callable[..., Any], job: Callable[..., Job], entry: str, num_faults: int
 ) -> None:
     """vLLM takes some from the queue and gives them back; all of them end."""
-    run = stepper("expected-volume", predictor="online", tail_promise=1.0)
+    run = stepper("expected-volume", predictor="online", tail_promise=1.0, max_loras=1)
     raised = break_(run.scheduler.amin, entry, lambda number: number <= num_faults)
     run.add(*[job(f"r{i}", 8, 20) for i in range(40)])
     for _ in range(12):

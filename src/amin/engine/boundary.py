@@ -14,11 +14,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from amin.errors import in_words
 
-Given = ParamSpec("Given")
+Given = TypeVarTuple("Given")
 Answer = TypeVar("Answer")
 
 FAULTS_TO_GIVE_UP = 3
@@ -47,19 +47,14 @@ class Boundary:
         self._num_slow = 0
 
     def ask(
-        self,
-        place: str,
-        without: Answer,
-        decide: Callable[Given, Answer],
-        *args: Given.args,
-        **kwargs: Given.kwargs,
+        self, place: str, without: Answer, decide: Callable[[*Given], Answer], *args: *Given
     ) -> Answer:
         """``decide(*args)``; `without`, the engine's own way, where that fails or amin is off."""
         if self.is_off:
             return without
         start = self._clock()
         try:
-            return decide(*args, **kwargs)
+            return decide(*args)
         except Exception as error:
             self._failed(place, error)
             return without

@@ -58,7 +58,9 @@ class DryConfig:
     `kv_cache_groups` are those of the imaginary model's layers, each with its window in tokens:
     ("full", 0), ("sliding", window), ("chunked", attention chunk). `max_loras` is how many LoRA
     adapters a step may use; 0 is a model without any. `scheduling_policy` is vLLM's own: with
-    "priority" a request's priority means something.
+    "priority" a request's priority means something. Of `num_speculative_tokens` drafts (n-gram) the
+    imaginary model takes some, always the same. Prompts are begun in every so many steps, as vLLM's
+    `prefill_schedule_interval` has it.
     """
 
     num_gpu_blocks: int = 512
@@ -73,6 +75,8 @@ class DryConfig:
     kv_cache_groups: tuple[tuple[str, int], ...] = (("full", 0),)
     max_loras: int = 0
     scheduling_policy: str = "fcfs"
+    num_speculative_tokens: int = 0
+    prefill_schedule_interval: int = 1
     step_time: StepTime = field(default_factory=StepTime)
 
     def __post_init__(self) -> None:
@@ -85,6 +89,11 @@ class DryConfig:
                 f"allowed: >= max_num_seqs ({self.max_num_seqs})"
             )
         check_scheduling_policy(self.scheduling_policy)
+        if self.num_speculative_tokens and self.async_scheduling:
+            raise ConfigError(
+                f"num_speculative_tokens: got {self.num_speculative_tokens} with async_scheduling, "
+                "allowed: one of them"
+            )
         for kind, window in self.kv_cache_groups:
             if kind not in seam.GROUP_KINDS or (kind != "full" and window < 1):
                 raise ConfigError(
@@ -110,6 +119,7 @@ class DryEngine:
         self.name = scheduler if isinstance(scheduler, str) else scheduler.policy
         self.clock = 0.0
         self.adapters: dict[str, int] = {}
+        self._num_steps = 0
         self._settings = scheduler
         self.scheduler = _make_scheduler(config, scheduler)
         self._own_tokens: dict[str, int] = {}
@@ -171,7 +181,7 @@ class DryEngine:
         in_flight: deque[tuple[Any, set[str]]] = deque()
         while arriving or in_flight or self.scheduler.has_requests():
             self._admit_arrived(arriving)
-            output = self.scheduler.schedule()
+            output = self.schedule()
             if output.total_num_scheduled_tokens:
                 self.clock += self.config.step_time(output.total_num_scheduled_tokens)
                 in_flight.append((output, self.emitting(output)))
@@ -216,6 +226,12 @@ class DryEngine:
         """Hand a request to the scheduler, now."""
         self.scheduler.add_request(self._vllm_request(job))
 
+    def schedule(self) -> Any:
+        """One step of the scheduler, as the engine's core has it (EngineCore.step)."""
+        throttles = self._num_steps % self.config.prefill_schedule_interval != 0
+        self._num_steps += 1
+        return self.scheduler.schedule(throttles)
+
     def emitting(self, output: Any) -> set[str]:
         """The requests of a step whose known tokens are all computed, so that one is sampled."""
         requests = self.scheduler.requests
@@ -230,8 +246,8 @@ class DryEngine:
             if request is None or request_id not in emitting:
                 sampled.append([])
                 continue
-            is_last = request.num_output_tokens + 1 >= lengths[request_id]
-            sampled.append([STOP_TOKEN if is_last else self._own_tokens[request_id]])
+            num_drafts = len(output.scheduled_spec_decode_tokens.get(request_id, ()))
+            sampled.append(self._tokens_of(request, num_drafts, lengths[request_id]))
         self.scheduler.update_from_output(
             output,
             seam.ModelRunnerOutput(
@@ -240,6 +256,21 @@ class DryEngine:
                 sampled_token_ids=sampled,
             ),
         )
+        if self.config.num_speculative_tokens:
+            drafted = [request_id for request_id in ids if request_id in emitting]
+            drafts = [
+                [self._own_tokens[request_id]] * self.config.num_speculative_tokens
+                for request_id in drafted
+            ]
+            self.scheduler.update_draft_token_ids(seam.DraftTokenIds(drafted, drafts))
+
+    def _tokens_of(self, request: seam.Request, num_drafts: int, length: int) -> list[int]:
+        """The next tokens of a reply, the last one its stop: one, and the drafts that are right."""
+        left = length - request.num_output_tokens
+        num_right = request.num_output_tokens % (num_drafts + 1)
+        made = max(min(num_right + 1, left), 1)
+        own = self._own_tokens[request.request_id]
+        return [own] * (made - 1) + [STOP_TOKEN if made >= left else own]
 
     def _vllm_request(self, job: Job) -> seam.Request:
         request = job.request
@@ -300,6 +331,7 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
             long_prefill_token_threshold=config.long_prefill_token_threshold,
             enable_prefix_caching=config.enable_prefix_caching,
             watermark=config.watermark,
+            speculative_config=_ngram(config.num_speculative_tokens),
             enable_lora=config.max_loras > 0,
             max_loras=max(config.max_loras, 1),
             scheduling_policy=(
@@ -315,3 +347,8 @@ def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
         config.num_gpu_blocks,
         config.kv_cache_groups,
     )
+
+
+def _ngram(num_tokens: int) -> dict[str, Any] | None:
+    drafted = {"num_speculative_tokens": num_tokens, "prompt_lookup_min": 2, "prompt_lookup_max": 4}
+    return {"method": "ngram", **drafted} if num_tokens else None

@@ -53,8 +53,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
         self._policy_queue = PolicyQueue(
-            self._key, self._admits, self._overdue, self._left, self._returned, self._skipped_alike,
-            self._hidden, self._shown,
+            self._key, self._admits, self._overdue, self._left, self._returned,
+            # Only where a limit on adapters may skip somebody.
+            *((self._skipped_alike, self._hidden, self._shown) if self.lora_config else ()),
         )  # fmt: skip
         self.waiting = self._policy_queue
         seam.own_skipped_queue(self)
@@ -84,9 +85,11 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             return super().schedule(*args, **kwargs)
         ask, amin = self.amin_boundary.ask, self.amin
         self._policy_queue.begin_step()
-        for request in ask("late prediction", [], amin.answered):
+        nobody: list[seam.Request] = []
+        for request in ask("late prediction", nobody, amin.answered):
             self._policy_queue.reorder(request)
-        victims = ask("victims", [], amin.victims)
+        none: list[int] = []
+        victims = ask("victims", none, amin.victims)
         if victims:
             leaving = set(victims)
             staying = [r for i, r in enumerate(self.running) if i not in leaving]

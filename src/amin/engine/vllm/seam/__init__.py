@@ -23,6 +23,7 @@ from amin.engine.vllm.seam.cache import (
 )
 from amin.engine.vllm.seam.names import (
     AsyncScheduler,
+    DraftTokenIds,
     EngineArgs,
     LLMEngine,
     LoRARequest,
@@ -65,6 +66,7 @@ __all__ = [
     "GROUP_KINDS",
     "AsyncScheduler",
     "CacheShape",
+    "DraftTokenIds",
     "EngineArgs",
     "LLMEngine",
     "LoRARequest",

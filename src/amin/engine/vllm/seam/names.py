@@ -28,13 +28,14 @@ from vllm.v1.kv_cache_interface import (  # noqa: E402
     KVCacheGroupSpec,
     SlidingWindowSpec,
 )
-from vllm.v1.outputs import ModelRunnerOutput  # noqa: E402
+from vllm.v1.outputs import DraftTokenIds, ModelRunnerOutput  # noqa: E402
 from vllm.v1.request import Request, RequestStatus  # noqa: E402
 from vllm.v1.structured_output import StructuredOutputManager  # noqa: E402
 
 __all__ = [
     "AsyncScheduler",
     "ChunkedLocalAttentionSpec",
+    "DraftTokenIds",
     "EngineArgs",
     "FullAttentionSpec",
     "KVCacheConfig",
