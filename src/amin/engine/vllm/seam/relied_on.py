@@ -92,8 +92,9 @@ OPTIONAL = (
     "num_stale_output_tokens",
     "skipped_waiting",
     "_select_waiting_queue_for_scheduling",
+    "update_draft_token_ids",
 )
-"""Not in every supported version, and used where they are there."""
+"""Not in every supported version, and used where they are there; or used by the dry engine alone."""
 
 
 def check_scheduler(scheduler: Any) -> None:
