@@ -94,7 +94,7 @@ OPTIONAL = (
     "_select_waiting_queue_for_scheduling",
     "update_draft_token_ids",
 )
-"""Not in every supported version, and used where they are there; or used by the dry engine alone."""
+"""Not in every supported version, and used where they are there, or by the dry engine alone."""
 
 
 def check_scheduler(scheduler: Any) -> None:
