@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from amin.engine.vllm import self_test, versions
+from amin.engine.vllm import self_test, untested, versions
 from amin.errors import UnsupportedEngineError
 
 pytestmark = pytest.mark.dry
@@ -60,8 +60,8 @@ def test_a_newer_version_is_tested_before_it_serves(
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setattr(logger, "propagate", False)
     caplog.set_level(logging.WARNING, logger=logger.name)
-    monkeypatch.setattr(self_test, "is_newer_than_tested", lambda version: True)
-    monkeypatch.setattr(self_test, "problems_in_own_process", lambda: found)
+    monkeypatch.setattr(untested, "is_newer_than_tested", lambda version: True)
+    monkeypatch.setattr(untested, "problems_in_own_process", lambda: found)
     if found:
         with pytest.raises(UnsupportedEngineError, match="self-test fails: golden run of fcfs"):
             engine_of("amin-static")
@@ -74,6 +74,6 @@ def test_a_newer_version_is_tested_before_it_serves(
 
 def test_the_process_of_its_own_says_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """On this version nothing. One that cannot even start is a failure, not silence."""
-    assert self_test.problems_in_own_process() == []
+    assert untested.problems_in_own_process() == []
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert self_test.problems_in_own_process() == ["the self-test failed: no word"]
+    assert untested.problems_in_own_process() == ["the self-test failed: no word"]

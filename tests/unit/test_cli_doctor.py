@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from amin.cli import cli
-from amin.engine.vllm import self_test
+from amin.engine.vllm import untested
 
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AMIN_CONFIG", raising=False)
     monkeypatch.setattr(metadata, "version", lambda name: "0.32.0")
-    monkeypatch.setattr(self_test, "problems_in_own_process", list)
+    monkeypatch.setattr(untested, "problems_in_own_process", list)
 
 
 def _doctor(*options: str) -> tuple[int, str]:
@@ -44,7 +44,7 @@ def test_where_all_is_well() -> None:
 def test_a_self_test_that_fails_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1, and what failed; without the test it is not known."""
     found = ["missing in vLLM: Scheduler.schedule", "golden run of fcfs: request a differs"]
-    monkeypatch.setattr(self_test, "problems_in_own_process", lambda: found)
+    monkeypatch.setattr(untested, "problems_in_own_process", lambda: found)
     code, output = _doctor()
     assert code == 1
     assert f"! self-test       {'; '.join(found)}" in output

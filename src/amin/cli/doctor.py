@@ -75,7 +75,7 @@ def _engine() -> Finding:
 
 
 def _self_test() -> Finding:
-    from amin.engine.vllm.self_test import problems_in_own_process
+    from amin.engine.vllm.untested import problems_in_own_process
 
     click.echo("  (testing vLLM's scheduler, half a minute)", err=True)
     found = problems_in_own_process()

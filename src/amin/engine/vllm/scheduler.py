@@ -21,7 +21,7 @@ from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
 from amin.engine.vllm.queue import IsAlike, Key, PolicyQueue
-from amin.engine.vllm.self_test import require_it_passes_if_newer
+from amin.engine.vllm.untested import require_it_passes_if_newer
 
 
 class AminScheduler(seam.Scheduler):  # type: ignore[misc]

@@ -1,17 +1,14 @@
 """Does amin decide on this vLLM as it does on those it was tested with? Seconds, and no model.
 
 ``python -m amin.engine.vllm.self_test`` prints what is wrong, a line each, and exits 1 if anything
-is. A server on a vLLM newer than tested runs this before it serves, in a process of its own, and
-so does ``amin doctor``: names that are relied on, tiny golden runs on vLLM's real scheduler, and
-vLLM's own policy in amin's words against vLLM without amin.
+is. A server on a vLLM newer than tested runs this before it serves (`amin.engine.vllm.untested`),
+and so does ``amin doctor``: names that are relied on, and tiny golden runs on vLLM's real scheduler,
+among them vLLM's own policies and the same in amin's words.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Any
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
-from amin.engine.vllm.versions import TESTED, installed_version, is_newer_than_tested
+from amin.engine.vllm.untested import PREFIX
 from amin.errors import UnsupportedEngineError
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
@@ -38,13 +35,6 @@ TRACE = [
     ("g", 8, 16, 9, 5, 20, 0),
     ("h", 14, 9, 20, 15, 16, 1),
 ]
-IS_SELF_TEST = "AMIN_SELF_TEST"
-"""Set in the process that tests, whose schedulers must not start another."""
-
-PREFIX = "amin self-test: "
-
-DEADLINE = 180.0
-"""Seconds; nearly all of them go into importing vLLM."""
 
 
 def jobs() -> list[Job]:
@@ -101,44 +91,6 @@ def problems() -> Iterator[str]:
         wrong = sorted(name for name in expected if found.get(name) != expected[name])
         if wrong:
             yield f"golden run of {policy}: request {wrong[0]} and {len(wrong) - 1} more differ"
-
-
-def problems_in_own_process() -> list[str]:
-    """`problems`, found by another process: a server's own is not to be touched by a test."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__],
-            env={**os.environ, IS_SELF_TEST: "1", "VLLM_LOGGING_LEVEL": "ERROR"},
-            capture_output=True, text=True, timeout=DEADLINE, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [f"the self-test did not run to its end: {error}"]
-    found = [line for line in done.stdout.splitlines() if line.startswith(PREFIX)]
-    if done.returncode == 0:
-        return []
-    last = done.stderr.strip().splitlines()[-1:] or ["no word"]
-    return [line.removeprefix(PREFIX) for line in found] or [f"the self-test failed: {last[0]}"]
-
-
-def require_it_passes_if_newer(logger: logging.Logger) -> None:
-    """On a vLLM newer than tested: warn, and test it.
-
-    Raises `UnsupportedEngineError` with the list of what is wrong, if anything is.
-    """
-    version = installed_version()
-    if IS_SELF_TEST in os.environ or not is_newer_than_tested(version):
-        return
-    logger.warning(
-        "amin: vLLM %s is newer than any that amin was tested with (%s); testing it now",
-        version,
-        TESTED[-1],
-    )
-    found = problems_in_own_process()
-    if found:
-        raise UnsupportedEngineError(
-            f"vLLM {version} is newer than tested ({TESTED[-1]}), and the self-test fails: "
-            f"{'; '.join(found)}"
-        )
 
 
 def main() -> None:
