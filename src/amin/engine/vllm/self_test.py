@@ -2,8 +2,8 @@
 
 ``python -m amin.engine.vllm.self_test`` prints what is wrong, a line each, and exits 1 if anything
 is. A server on a vLLM newer than tested runs this before it serves (`amin.engine.vllm.untested`),
-and so does ``amin doctor``: names that are relied on, and tiny golden runs on vLLM's real scheduler,
-among them vLLM's own policies and the same in amin's words.
+and so does ``amin doctor``: names that are relied on, and tiny golden runs on vLLM's real
+scheduler, among them vLLM's own policies and the same in amin's words.
 """
 
 from __future__ import annotations
