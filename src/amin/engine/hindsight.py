@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amin.engine.expectation import work_of
+from amin.engine.expectation import expect_slot, work_of
 from amin.engine.projection import Ints
 from amin.engine.promise import (
     BACKLOG,
@@ -38,7 +38,14 @@ from amin.engine.promise import (
     push_present,
     waits,
 )
-from amin.engine.rows import ARRIVAL_INDEX, MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT, PRIORITY
+from amin.engine.rows import (
+    ARRIVAL_INDEX,
+    MAX_TOKENS,
+    NUM_OUTPUT,
+    NUM_PROMPT,
+    PRIORITY,
+    hold_nothing,
+)
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
 from amin.predictor.survival import Floats3, remaining
@@ -126,6 +133,18 @@ def begins_to_wait(books: Books, slot: int) -> float:
     expected = expect_waiting(books, slot)
     waits(books.queues, slot, books.table[slot, ARRIVAL_INDEX], books.queues[LEVEL, slot])
     return float(expected)
+
+
+@cached_njit
+def begins_to_wait_with(books: Books, slot: int, num_prompt: int, num_output: int) -> float:
+    """It waits, with so many tokens and holding no memory: its row, and `begins_to_wait`.
+
+    One call for what an engine does at each arrival and preemption, since a call from Python costs
+    more than what it does.
+    """
+    hold_nothing(books.table, slot, num_prompt, num_output)
+    expect_slot(books.table, books.survival, books.groups, books.gains, slot)
+    return float(begins_to_wait(books, slot))
 
 
 @cached_njit

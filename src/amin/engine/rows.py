@@ -40,6 +40,14 @@ def bounded(bound: int, before: int, max_tokens: int, num_prompt: int, capacity_
     return max(min(bound, limit), before)
 
 
+@cached_njit
+def hold_nothing(table: Ints, slot: int, num_prompt: int, num_output: int) -> None:
+    """A request has so many tokens and waits (again), holding no memory."""
+    table[slot, NUM_PROMPT], table[slot, NUM_OUTPUT] = num_prompt, num_output
+    table[slot, NUM_COMPUTED] = 0
+    table[slot, ADMISSION] = -1
+
+
 @called_njit
 def num_tokens(table: Ints, slot: int) -> int:
     """Tokens in memory at the end of this step, were the whole prompt computed in it.

@@ -194,11 +194,12 @@ class Decisions:
             self.guard.arrived(request, seam.running(self._scheduler))
 
     def _note_waiting(self, request: seam.Request) -> None:
-        request.amin_num_tokens = request.num_tokens
-        self.ledger.waits(request.amin_slot, request.num_prompt_tokens, request.num_output_tokens)
-        self._hold(request, request.num_output_tokens)
+        request.amin_num_tokens, made = request.num_tokens, request.num_output_tokens
         if self.guard:
             self.guard.waits(request)
+        else:
+            self.ledger.waits(request.amin_slot, request.num_prompt_tokens, made)
+        self._hold(request, made)
 
     def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
         """A reply that waits with some of it made counts among those that are longer."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from amin.engine.hindsight import (
     Books,
-    begins_to_wait,
+    begins_to_wait_with,
     finds,
     is_known,
     is_recount_due,
@@ -88,11 +88,15 @@ class TailGuard:
         finds(books, request.amin_slot, self._work, before)
 
     def waits(self, request: seam.Request) -> None:
-        """It waits, for the first time or again, or something about it has changed."""
+        """It waits, for the first time or again, or something about it has changed.
+
+        Its row is written, too, as `Ledger.waits` does.
+        """
         slot = request.amin_slot
         self._drop(slot)
         self._waiting[slot] = request
-        self._waiting_work += begins_to_wait(self._books(), slot)
+        tokens = request.num_prompt_tokens, request.num_output_tokens
+        self._waiting_work += begins_to_wait_with(self._books(), slot, *tokens)
 
     def leaves(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -167,7 +171,7 @@ class TailGuard:
         work_as_urgent(books, nobody, nobody, nobody, 0)
         waiting_as_urgent(books, 0)
         wait_again(books, nobody)
-        begins_to_wait(books, 0)
+        begins_to_wait_with(books, 0, 1, 0)
         overdue(noted, queues, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)

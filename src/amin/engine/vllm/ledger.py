@@ -26,10 +26,11 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
     bounded,
+    hold_nothing,
 )
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
-from amin.policy.interface import Policy
+from amin.policy.interface import Policy, lower_bound
 from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
@@ -66,6 +67,7 @@ class Ledger:
         self.shared: npt.NDArray[np.int64] = np.zeros(256, np.int64)
         self.in_flight: npt.NDArray[np.int64] = np.zeros(256, np.int64)
         self.groups: npt.NDArray[np.int64] = np.zeros((256, len(FEATURES)), np.int64)
+        hold_nothing(self.table, 0, 0, 0)
         self._expect(0)
 
     def __contains__(self, request_id: str) -> bool:
@@ -86,7 +88,11 @@ class Ledger:
         # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
         facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
         self.table[slot] = *facts, 1, priority, arrival, -1, 0, 1, 1
-        self.table[slot, BOUND] = self._initial_bound(slot)
+        if self._policy.initial_bound is lower_bound:
+            limits = request.max_tokens, request.num_prompt_tokens, self._capacity_tokens
+            self.table[slot, BOUND] = bounded.py_func(estimate.lower, 1, *limits)
+        else:
+            self.table[slot, BOUND] = self._initial_bound(slot)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -116,11 +122,7 @@ class Ledger:
 
     def waits(self, slot: int, num_prompt_tokens: int, num_output_tokens: int) -> None:
         """The request waits (again), holding no memory. Output may still arrive while it does."""
-        row = self.table[slot]
-        row[NUM_PROMPT] = num_prompt_tokens
-        row[NUM_OUTPUT] = num_output_tokens
-        row[NUM_COMPUTED] = 0
-        row[ADMISSION] = -1
+        hold_nothing(self.table, slot, num_prompt_tokens, num_output_tokens)
         self._expect(slot)
 
     def arrival_index(self, slot: int) -> int:
