@@ -238,6 +238,19 @@ def test_what_is_no_request_passes_unchanged(monkeypatch: pytest.MonkeyPatch, bo
     assert _post(monkeypatch, [body], key=b"sk-1", **LOGGING)[2].bodies == [body]
 
 
+def test_where_notes_cannot_travel_the_server_starts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning says so."""
+    monkeypatch.delenv("AMIN_CONFIG", raising=False)
+
+    def fails() -> None:
+        raise ImportError("no such module")
+
+    HintMiddleware(_Server(), fails)
+    assert "nothing can be noted of requests" in caplog.text
+
+
 def test_a_fault_in_a_note_costs_the_note(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

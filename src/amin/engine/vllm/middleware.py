@@ -59,7 +59,10 @@ class HintMiddleware:
         self._parses = self._client_hints or predictor is not None or config.log_prompts
         self._secret = server_secret(config.lengths_file)
         self._seldom = Seldom()
-        carry_notes()
+        try:
+            carry_notes()
+        except Exception as error:  # a vLLM that hands requests on in another way
+            _LOGGER.warning("amin: nothing can be noted of requests: %r", error, exc_info=True)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
