@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from numba.core.registry import CPUDispatcher
 
-from amin.policy.catalog import SERVABLE
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
 pytestmark = pytest.mark.dry
+
+POLICIES = "amin-dynamic", "fcfs", "past-future", "priority"
+"""With and without a forecast, with one that reads the request, and without lengths."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -35,7 +37,7 @@ def _compiled() -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("policy", "name"),
-    [(policy, "plain") for policy in SERVABLE] + [("expected-volume", name) for name in SHAPES],
+    [(policy, "plain") for policy in POLICIES] + [("expected-volume", name) for name in SHAPES],
 )
 def test_no_request_waits_for_a_compiler(
     engine_of: Callable[..., Any], policy: str, name: str
@@ -43,7 +45,7 @@ def test_no_request_waits_for_a_compiler(
     """Arrivals, waiting, preemptions, ends and learning, at twice the capacity: not one function
     is compiled for them, nor loaded from the cache."""
     replies = embedded_replies(2000, seed=3)
-    jobs = lmsys_like(replies, num_requests=400, requests_per_second=11, seed=3)
+    jobs = lmsys_like(replies, num_requests=250, requests_per_second=11, seed=3)
     settings = {"predictor": "online", "tail_promise": 1.0, "seconds_per_step": 0.03}
     engine = engine_of(policy, num_gpu_blocks=257, block_size=16, **settings, **SHAPES[name])
     before = _compiled()

@@ -47,7 +47,7 @@ def test_decides_as_stock_vllm_and_serves_everybody(
     """Every time, preemption and block at every step; with the default nobody stalls, and all
     memory is free at the end."""
 
-    @settings(max_examples=30)
+    @settings(max_examples=15)
     @given(st.lists(requests, min_size=1, max_size=25))
     def check(rows: list[tuple[int, int, int]]) -> None:
         jobs = [

@@ -50,7 +50,7 @@ def test_fcfs_decides_as_stock_vllm(
     """Every time, every preemption, every block at every step, though those who would be skipped
     are not offered. The default serves them all, too, and nobody stalls."""
 
-    @settings(max_examples=40)
+    @settings(max_examples=25)
     @given(st.lists(requests, min_size=1, max_size=30))
     def check(rows: list[tuple[int, int, int, int]]) -> None:
         rows = sorted(rows, key=lambda row: row[2])

@@ -60,7 +60,7 @@ def test_the_simulator_decides_as_vllm(case: tuple[str, dict[str, Any]]) -> None
     """Every time, preemption and recomputed token is the same on random requests of any class."""
     policy, shape = case
     workloads = st.lists(REQUEST, min_size=5, max_size=60).map(_jobs)
-    check_on_random_workloads(policy, shape | {"scheduling_policy": "priority"}, workloads, 25)
+    check_on_random_workloads(policy, shape | {"scheduling_policy": "priority"}, workloads, 12)
 
 
 def test_the_simulator_decides_as_vllm_under_load() -> None:
@@ -82,7 +82,7 @@ def test_equal_priorities_change_nothing(
     """Whatever the number is that all have, every step is that of a server without classes."""
     policy, more = case
 
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @given(st.lists(REQUEST, min_size=5, max_size=50), st.sampled_from([-9, 0, 3, 10**7]))
     def check(rows: list[tuple[int, int, float, int, int]], priority: int) -> None:
         shape = {"num_gpu_blocks": 41, "client_hints": True} | more

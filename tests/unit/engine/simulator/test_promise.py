@@ -73,8 +73,11 @@ def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -
     return slot if is_late(slot, most) else None
 
 
-@pytest.mark.parametrize("scheduling_policy", ["fcfs", "priority"])
-@pytest.mark.parametrize("policy", SERVABLE)
+@pytest.mark.parametrize(
+    ("policy", "scheduling_policy"),
+    [(policy, "fcfs") for policy in SERVABLE]
+    + [(policy, "priority") for policy in ("expected-volume", "amin-dynamic", "fcfs")],
+)
 @pytest.mark.parametrize("promise", [0.3, 1.0])
 def test_nobody_goes_before_who_is_overdue(
     policy: str, promise: float, scheduling_policy: str
