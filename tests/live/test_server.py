@@ -285,7 +285,7 @@ BAD_HINTS = {
     "list": ('{"amin_upper": [[7]]}', "amin_upper: got [[7]]"),
     "class-number": ('{"amin_class": 7}', "amin_class: got 7"),
     "class-empty": ('{"amin_class": ""}', "amin_class: got ''"),
-    "class-long": ('{"amin_class": "' + 10**6 * "x" + '"}', "amin_class: got 'xxx"),
+    "class-long": ('{"amin_class": "' + 10**5 * "x" + '"}', "amin_class: got 'xxx"),
     "class-object": ('{"amin_class": {"name": "short"}}', "amin_class: got {'name': 'short'}"),
 }
 
