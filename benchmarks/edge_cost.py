@@ -38,7 +38,8 @@ def _job(number: int, prompt: int = 200) -> Job:
     return Job(Request(str(number), prompt, 4000, prompt_token_ids=tokens), 4000)
 
 
-def _step(engine: Any, lengths: dict[str, int]) -> float:
+def timed_step(engine: Any, lengths: dict[str, int]) -> float:
+    """One step of a dry engine; returns the seconds spent in ``schedule()``."""
     start = time.perf_counter()
     output = engine.scheduler.schedule()
     spent = time.perf_counter() - start
@@ -53,14 +54,14 @@ def arrivals(scheduler: str | AminConfig) -> tuple[float, float]:
     for i in range(NUM_RUNNING):
         engine.submit(_job(i))
     while len(engine.scheduler.running) < NUM_RUNNING:
-        _step(engine, lengths)
+        timed_step(engine, lengths)
     made = [engine._vllm_request(_job(NUM_RUNNING + i)) for i in range(NUM_ARRIVALS)]
     gc.collect()
     gc.freeze()
     times = []
     for i, request in enumerate(made):
         if i % 50 == 0:
-            _step(engine, lengths)
+            timed_step(engine, lengths)
         start = time.perf_counter()
         engine.scheduler.add_request(request)
         times.append((time.perf_counter() - start) * 1e6)
@@ -84,7 +85,7 @@ def skips(num_adapters: int) -> float:
     for step in range(NUM_STEPS):
         spent = [0.0, 0.0]
         for which in (0, 1) if step % 2 else (1, 0):
-            spent[which] = _step(pair[which], lengths)
+            spent[which] = timed_step(pair[which], lengths)
         ratios.append(spent[1] / spent[0])
     assert [len(engine.scheduler.waiting) for engine in pair] == [NUM_SKIPPED] * 2
     return float(np.median(ratios[20:]))

@@ -15,7 +15,6 @@ import argparse
 import gc
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from amin.engine.vllm.config import AminConfig
 from amin.predictor.class_table import ClassBounds, write_class_table
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
-from benchmarks.edge_cost import print_rows
+from benchmarks.edge_cost import print_rows, timed_step
 
 WARM_UP_STEPS = 100
 STEPS = 500
@@ -66,10 +65,7 @@ class Stepper:
     def step(self) -> float:
         """One step; returns the seconds spent in ``schedule()``."""
         scheduler = self._engine.scheduler
-        start = time.perf_counter()
-        output = scheduler.schedule()
-        spent = time.perf_counter() - start
-        self._engine.finish_step(output, self._engine.emitting(output), self._lengths)
+        spent = timed_step(self._engine, self._lengths)
         for request_id in sorted(scheduler.finished_req_ids, key=int):
             self._arrive(request_id)
         return spent

@@ -104,6 +104,12 @@ def assert_decided_alike(
     return real
 
 
+def everything_decided(result: RunResult) -> str:
+    """All that happened in a run, but for what was believed of the lengths: equal or not."""
+    records = [asdict(record) | {"lower": 0, "upper": 0} for record in result.records]
+    return repr(records + [asdict(sample) for sample in result.samples])
+
+
 def _decisions(result: RunResult) -> dict[str, dict[str, Any]]:
     """All that happened to each request."""
     return {r.request_id: asdict(r) | {"lower": 0, "upper": 0} for r in result.records}

@@ -8,15 +8,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+from tests.dry.simulated import everything_decided
 
 from amin.engine.boundary import FAULTS_TO_GIVE_UP
 from amin.engine.vllm import seam
 from amin.engine.vllm.decisions import Decisions
-from amin.record import RunResult
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
@@ -75,17 +74,12 @@ def load(num_requests: int = 150) -> Sequence[Job]:
     return lmsys_like(replies, num_requests=num_requests, requests_per_second=11, seed=3)
 
 
-def decisions(result: RunResult) -> str:
-    """Everything that happened, but for what amin believed of the lengths."""
-    records = [asdict(record) | {"lower": 0, "upper": 0} for record in result.records]
-    return repr(records + [asdict(sample) for sample in result.samples])
-
-
 @pytest.fixture(scope="module")
 def stock(engine_of: MakeEngine) -> dict[str, str]:
     """What vLLM's own scheduler decides."""
     return {
-        name: decisions(engine_of("vllm-fcfs", **SHAPE, **WAYS[name]).run(load())) for name in WAYS
+        name: everything_decided(engine_of("vllm-fcfs", **SHAPE, **WAYS[name]).run(load()))
+        for name in WAYS
     }
 
 
@@ -101,7 +95,7 @@ def test_each_fallback_is_what_stock_vllm_does(
     engine = engine_of("fcfs", **SHAPE, **WAYS[way], tail_promise=10.0)
     raised = break_(engine.scheduler.amin, entry, lambda number: number >= first, when)
     result = engine.run(load())
-    assert decisions(result) == stock[way]
+    assert everything_decided(result) == stock[way]
     assert len(raised) == FAULTS_TO_GIVE_UP
     assert engine.scheduler.amin_boundary.is_off
     assert engine.scheduler.amin_boundary.faults.total() == FAULTS_TO_GIVE_UP
@@ -171,7 +165,7 @@ def test_after_giving_up_the_default_decides_as_stock_vllm(
         ("expected-volume", {"predictor": "online", "tail_promise": 1.0}), ("vllm-fcfs", {}),
     )]  # fmt: skip
     break_(engines[0].scheduler.amin, entry, lambda number: True)
-    found = [decisions(engine.run(quiet + busy)) for engine in engines]
+    found = [everything_decided(engine.run(quiet + busy)) for engine in engines]
     assert engines[0].scheduler.amin_boundary.is_off
     assert found[0] == found[1]
 
@@ -183,7 +177,7 @@ def test_where_no_arrival_can_be_noted_amin_gives_up_at_once(
     engine = engine_of("expected-volume", **SHAPE)
     for entry in ("arrived", "arrived_unknown"):
         break_(engine.scheduler.amin, entry, lambda number: True)
-    assert decisions(engine.run(load())) == stock["sync"]
+    assert everything_decided(engine.run(load())) == stock["sync"]
     assert engine.scheduler.amin_boundary.faults == {"arrival": 2}
 
 

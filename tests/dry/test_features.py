@@ -7,15 +7,14 @@ leaks nothing, and none of its own code fails.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dry.simulated import everything_decided
 
 from amin.engine.vllm import seam
-from amin.record import RunResult
 from amin.workload.interface import Job
 
 pytestmark = pytest.mark.dry
@@ -35,11 +34,6 @@ FEATURES: dict[str, dict[str, Any]] = {
 requests = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 30))
 
 
-def _decisions(result: RunResult) -> str:
-    records = [asdict(record) | {"lower": 0, "upper": 0} for record in result.records]
-    return repr(records + [asdict(sample) for sample in result.samples])
-
-
 @pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES)
 def test_decides_as_stock_vllm_and_serves_everybody(
     engine_of: Callable[..., Any], job: Callable[..., Job], feature: dict[str, Any]
@@ -56,7 +50,7 @@ def test_decides_as_stock_vllm_and_serves_everybody(
         ]
         shape = {"num_gpu_blocks": 41} | feature
         ours, stock = (engine_of(policy, **shape).run(jobs) for policy in ("fcfs", "vllm-fcfs"))
-        assert _decisions(ours) == _decisions(stock)
+        assert everything_decided(ours) == everything_decided(stock)
         more = {"predictor": "online", "tail_promise": 1.0, "forecast_floor": 15}
         default = engine_of("expected-volume", **shape, **more)
         result = default.run(jobs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dry.simulated import everything_decided
 
 from amin.record import RunResult
 from amin.workload.interface import Job
@@ -63,10 +63,7 @@ def test_fcfs_decides_as_stock_vllm(
         ours, stock = (
             _run(engine_of(policy, **shape), jobs, adapters) for policy in ("fcfs", "vllm-fcfs")
         )
-        for records in zip(ours.records, stock.records, strict=True):
-            one, other = (asdict(record) | {"lower": 0, "upper": 0} for record in records)
-            assert repr(one) == repr(other)
-        assert ours.samples == stock.samples
+        assert everything_decided(ours) == everything_decided(stock)
         more = {"predictor": "online", "tail_promise": 1.0}
         default = engine_of("expected-volume", **shape, **more)
         assert all(r.status == "finished" for r in _run(default, jobs, adapters).records)

@@ -1,14 +1,13 @@
 """With vLLM's own policies in amin's words, vLLM decides as it does without amin."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.dry.simulated import everything_decided
 
-from amin.record import RunResult
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
@@ -24,12 +23,6 @@ WAYS = {
 requests = st.tuples(
     st.integers(1, 60), st.integers(1, 60), st.integers(0, 30), st.integers(0, 2), st.booleans()
 )
-
-
-def _decisions(result: RunResult) -> list[dict[str, Any]]:
-    """Everything that happened, but for what amin believed of the lengths."""
-    records = [asdict(r) | {"lower": 0, "upper": 0} for r in result.records]
-    return records + [asdict(sample) for sample in result.samples]
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +57,7 @@ def test_fcfs_decides_as_stock_vllm(
         ours, stock = (
             engine_of(name, num_gpu_blocks=41, **way).run(jobs) for name in ("fcfs", "vllm-fcfs")
         )
-        assert repr(_decisions(ours)) == repr(_decisions(stock))
+        assert everything_decided(ours) == everything_decided(stock)
 
     check()
 
@@ -77,7 +70,7 @@ def test_fcfs_decides_as_stock_vllm_under_load(engine_of: Callable[..., Any]) ->
         engine_of(name, num_gpu_blocks=257, block_size=16, seconds_per_step=0.03).run(jobs)
         for name in ("fcfs", "vllm-fcfs")
     )
-    assert repr(_decisions(ours)) == repr(_decisions(stock))
+    assert everything_decided(ours) == everything_decided(stock)
     assert sum(record.num_preemptions for record in ours.records) > 20
 
 

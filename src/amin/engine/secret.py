@@ -9,7 +9,6 @@ the file of lengths, else it is made up and forgotten when the server stops.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 from collections.abc import MutableMapping
@@ -32,12 +31,6 @@ def server_secret(
             secret = _kept(Path(f"{lengths_file}.secret"))
     environment[ENVIRONMENT_VARIABLE] = secret or secrets.token_hex(32)
     return environment[ENVIRONMENT_VARIABLE]
-
-
-def keyed_hash(secret: str, name: bytes) -> str:
-    """24 hexadecimal digits that stand for `name`; equal for equal names under one secret."""
-    key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
-    return hashlib.blake2b(name, digest_size=12, key=key).hexdigest()
 
 
 def _kept(path: Path) -> str:

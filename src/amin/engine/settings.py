@@ -33,6 +33,11 @@ def parse_tail_promise(text: str) -> float | None:
     return promise
 
 
+def tail_promise_in_words(promise: float | None) -> str:
+    """As `parse_tail_promise` reads it."""
+    return "off" if promise is None else f"{promise:g}"
+
+
 def check_tail_promise(promise: float | None) -> None:
     """Raise `ConfigError` unless it is None (off) or a finite number >= 0."""
     is_number = isinstance(promise, int | float) and not isinstance(promise, bool)

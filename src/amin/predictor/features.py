@@ -123,13 +123,11 @@ class Groups:
 
     def hash_names_with(self, secret: str) -> None:
         """From now on no hash of a name can be made without `secret`; before the first arrival."""
-        key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
 
         @lru_cache(MAX_CANDIDATES)
         def digest(name: str) -> str:
             # A cache salt is whatever a client sends, lone surrogates too.
-            encoded = name.encode(errors="surrogatepass")
-            return hashlib.blake2b(encoded, digest_size=12, key=key).hexdigest()
+            return keyed_hash(secret, name.encode(errors="surrogatepass"))
 
         self._digest = digest
 
@@ -164,6 +162,12 @@ class Groups:
             length_class(request.num_prompt_tokens),
             request.max_tokens,
         )
+
+
+def keyed_hash(secret: str, name: bytes) -> str:
+    """24 hexadecimal digits that stand for `name`; equal for equal names under one secret."""
+    key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+    return hashlib.blake2b(name, digest_size=12, key=key).hexdigest()
 
 
 def told_length(hint: LengthEstimate, max_tokens: int) -> int:

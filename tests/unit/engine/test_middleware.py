@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amin.engine.secret import keyed_hash
 from amin.engine.vllm import middleware
 from amin.engine.vllm.middleware import LONGEST_BODY, HintMiddleware
 from amin.engine.vllm.notes import CURRENT, Notes, taken_from
 from amin.engine.vllm.reader import TextReader
+from amin.predictor.features import keyed_hash
 from amin.predictor.interface import Predictor
 from amin.predictor.training import Replies, train
 from amin.request import LengthEstimate, Request

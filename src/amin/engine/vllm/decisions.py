@@ -56,7 +56,7 @@ class Decisions:
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
             promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler))
-            seqs, by_class = scheduler.scheduler_config.max_num_seqs, self.has_priorities
+            seqs = scheduler.scheduler_config.max_num_seqs
             self.guard = TailGuard(self.ledger, promise, capacity, seqs, by_class)
 
     def arrived(self, request: seam.Request) -> bool:

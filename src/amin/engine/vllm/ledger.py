@@ -15,7 +15,6 @@ import numpy.typing as npt
 from amin.engine.expectation import expect_slot
 from amin.engine.rows import (
     ADMISSION,
-    ARRIVAL_INDEX,
     BOUND,
     LOWER,
     MAX_TOKENS,
@@ -124,10 +123,6 @@ class Ledger:
         """The request waits (again), holding no memory. Output may still arrive while it does."""
         hold_nothing(self.table, slot, num_prompt_tokens, num_output_tokens)
         self._expect(slot)
-
-    def arrival_index(self, slot: int) -> int:
-        """The request's place in the order of arrival."""
-        return int(self.table[slot, ARRIVAL_INDEX])
 
     def preempted(self, request_id: str, num_output_tokens: int) -> None:
         """The request is about to lose its memory: let the policy learn from what it made."""

@@ -15,12 +15,13 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from amin.engine.secret import keyed_hash, server_secret
+from amin.engine.secret import server_secret
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.hints import MAX_TOKENS, parse_hints
 from amin.engine.vllm.notes import CURRENT, Notes
 from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
+from amin.predictor.features import keyed_hash
 from amin.predictor.foretold import api_side
 from amin.predictor.seldom import Seldom
 from amin.prompt_text import both_ends, prompt_text

@@ -17,6 +17,7 @@ from typing import Any
 
 from amin import __version__
 from amin.engine.boundary import Boundary
+from amin.engine.settings import tail_promise_in_words
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
@@ -64,7 +65,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             __version__,
             self.amin.policy.name,
             config.predictor,
-            "off" if config.tail_promise is None else f"{config.tail_promise:g}",
+            tail_promise_in_words(config.tail_promise),
             "believed" if config.client_hints else "ignored",
         )
 
