@@ -136,14 +136,36 @@ def begins_to_wait(books: Books, slot: int) -> float:
 
 
 @cached_njit
-def begins_to_wait_with(books: Books, slot: int, num_prompt: int, num_output: int) -> float:
+def enters(
+    table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
+    rates: Rates, slot: int, work: float, before: float, waits_at_once: bool,
+) -> float:  # fmt: skip
+    """`finds`, and where it waits at once `expect_slot` and `begins_to_wait`: what that returns.
+
+    For an engine, which enters requests one by one: a call from Python costs more than what it
+    does, and `Books` as one argument twice as much as its parts (`flat`).
+    """
+    books = Books(table, groups, survival, gains, noted, queues, rates)
+    finds(books, slot, work, before)
+    expected = 0.0
+    if waits_at_once:
+        expect_slot(table, survival, groups, gains, slot)
+        expected = begins_to_wait(books, slot)
+    return expected
+
+
+@cached_njit
+def waits_with(
+    table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
+    rates: Rates, slot: int, num_prompt: int, num_output: int,
+) -> float:  # fmt: skip
     """It waits, with so many tokens and holding no memory: its row, and `begins_to_wait`.
 
-    One call for what an engine does at each arrival and preemption, since a call from Python costs
-    more than what it does.
+    For an engine, as `enters`.
     """
-    hold_nothing(books.table, slot, num_prompt, num_output)
-    expect_slot(books.table, books.survival, books.groups, books.gains, slot)
+    hold_nothing(table, slot, num_prompt, num_output)
+    expect_slot(table, survival, groups, gains, slot)
+    books = Books(table, groups, survival, gains, noted, queues, rates)
     return float(begins_to_wait(books, slot))
 
 

@@ -78,6 +78,8 @@ class Decisions:
             request = self._scheduler.requests[request_id]
             self.ledger.predict(request_id, known.estimate)
             self._regroup(request, known.groups)
+            # Its place is asked for again, and is another one.
+            request.amin_num_tokens = NOT_NOTED
             found.append(request)
         return found
 
@@ -88,7 +90,8 @@ class Decisions:
 
     def key(self, request: seam.Request) -> Key:
         """The place of a request that begins to wait."""
-        self._note_waiting(request)
+        if request.num_tokens != request.amin_num_tokens:
+            self._note_waiting(request)
         view = self.ledger.view(request.request_id)
         level = view.priority if self.has_priorities else 0
         if self.policy.preempted_first and request.amin_preemption:
@@ -191,7 +194,10 @@ class Decisions:
         request.amin_slot = self.ledger.open(*known)
         request.amin_held, request.amin_num_tokens, request.amin_preemption = 0, NOT_NOTED, 0
         if self.guard:
-            self.guard.arrived(request, seam.running(self._scheduler))
+            waits_at_once = seam.waits_at_once(request)
+            self.guard.arrived(request, seam.running(self._scheduler), waits_at_once)
+            if waits_at_once:
+                request.amin_num_tokens = request.num_tokens
 
     def _note_waiting(self, request: seam.Request) -> None:
         request.amin_num_tokens, made = request.num_tokens, request.num_output_tokens

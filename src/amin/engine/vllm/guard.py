@@ -6,14 +6,14 @@ import numpy as np
 
 from amin.engine.hindsight import (
     Books,
-    begins_to_wait_with,
-    finds,
+    enters,
     is_known,
     is_recount_due,
     recount,
     remaining_work,
     wait_again,
     waiting_as_urgent,
+    waits_with,
     work_as_urgent,
 )
 from amin.engine.projection import Ints
@@ -72,11 +72,13 @@ class TailGuard:
         nobody = self._queues[NEXT, end] == end
         return nobody and not (self._waiting or self._waiting_work or self._queues[SIZES, :2].any())
 
-    def arrived(self, request: seam.Request, running: list[seam.Request]) -> None:
-        """A new request, before it waits: note what it finds."""
+    def arrived(
+        self, request: seam.Request, running: list[seam.Request], waits_at_once: bool
+    ) -> None:
+        """A new request: note what it finds, and where it waits at once, that it waits."""
         if len(self._noted) <= len(self._ledger.table):
             self._noted, self._queues = with_room(self._noted, self._queues)
-        books = self._books()
+        slot, books = request.amin_slot, self._books()
         if self._has_priorities:
             level = level_of.py_func(self._noted, request.priority)
             before = waiting_as_urgent(books, level)
@@ -85,7 +87,10 @@ class TailGuard:
             if self._running_work is None:
                 self._running_work = remaining_work(books, *_those_who_run(running))
             before = self._waiting_work + self._running_work
-        finds(books, request.amin_slot, self._work, before)
+        expected = enters(*books, slot, self._work, before, waits_at_once)
+        if waits_at_once:
+            self._waiting[slot] = request
+            self._waiting_work += expected
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed.
@@ -96,7 +101,7 @@ class TailGuard:
         self._drop(slot)
         self._waiting[slot] = request
         tokens = request.num_prompt_tokens, request.num_output_tokens
-        self._waiting_work += begins_to_wait_with(self._books(), slot, *tokens)
+        self._waiting_work += waits_with(*self._books(), slot, *tokens)
 
     def leaves(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -167,11 +172,11 @@ class TailGuard:
         noted, queues = new_guard(1, self._has_priorities)
         books = self._books()._replace(noted=noted, queues=queues)
         nobody = np.zeros(0, np.int64)
-        finds(books, 0, 0.0, remaining_work(books, nobody, nobody, nobody))
+        enters(*books, 0, 0.0, remaining_work(books, nobody, nobody, nobody), False)
         work_as_urgent(books, nobody, nobody, nobody, 0)
         waiting_as_urgent(books, 0)
         wait_again(books, nobody)
-        begins_to_wait_with(books, 0, 1, 0)
+        waits_with(*books, 0, 1, 0)
         overdue(noted, queues, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)

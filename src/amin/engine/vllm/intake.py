@@ -50,7 +50,8 @@ class Intake:
                 config.predictor,
             )
         online = predictor if isinstance(predictor, OnlinePredictor) else None
-        self._is_online = online is not None
+        # Ours and instant: its answer needs no guard.
+        self._online = online
         self._log = RequestLog(Path(config.log_file)) if config.log_file else None
         self._log_prompts = config.log_prompts
         self._needs_text = predictor.needs_text
@@ -81,10 +82,12 @@ class Intake:
             foretold=notes.foretold if self._needs_text else None,
         )
         estimate = hints.estimate
-        if estimate is None and not self._is_online:
+        if estimate is None and self._online is None:
             estimate = self.predictor.predict(facts)
         groups = self.lengths.arrived(_classed(facts, estimate))
-        known = Known(facts, estimate or self.predictor.predict(facts), groups)
+        if estimate is None:
+            estimate = (self._online or self.predictor).predict(facts)
+        known = Known(facts, estimate, groups)
         self._known[request.request_id] = known
         return known
 
@@ -112,7 +115,7 @@ class Intake:
         if known is not None:
             outcome = request.num_output_tokens, seam.was_cut(request)
             self.lengths.learn(known.groups, *outcome)
-            if not self._is_online:
+            if self._online is None:
                 self.predictor.learn(known.facts, *outcome)
             if self._log:
                 self._log.ended(known.facts, known.estimate, *outcome)

@@ -29,7 +29,7 @@ from amin.engine.rows import (
 )
 from amin.jit import cached_njit
 from amin.policy.compiled import Slots, Table
-from amin.policy.interface import Policy, lower_bound
+from amin.policy.interface import Policy
 from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
@@ -86,12 +86,9 @@ class Ledger:
         arrival, self._num_arrivals = self._num_arrivals, self._num_arrivals + 1
         # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
         facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
-        self.table[slot] = *facts, 1, priority, arrival, -1, 0, 1, 1
-        if self._policy.initial_bound is lower_bound:
-            limits = request.max_tokens, request.num_prompt_tokens, self._capacity_tokens
-            self.table[slot, BOUND] = bounded.py_func(estimate.lower, 1, *limits)
-        else:
-            self.table[slot, BOUND] = self._initial_bound(slot)
+        row = [*facts, 1, priority, arrival, -1, 0, 1, 1]
+        row[BOUND] = self._initial_bound(RequestView(*row))
+        self.table[slot] = row
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -101,7 +98,7 @@ class Ledger:
         row = self.table[self._slots[request_id]]
         estimate = estimate.clamp(int(row[MAX_TOKENS]))
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
-        row[BOUND] = self._initial_bound(self._slots[request_id])
+        row[BOUND] = self._initial_bound(self.view(request_id))
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 
@@ -150,8 +147,7 @@ class Ledger:
         view = self.view(request_id)
         self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
 
-    def _initial_bound(self, slot: int) -> int:
-        view = RequestView(*self.table[slot].tolist())
+    def _initial_bound(self, view: RequestView) -> int:
         return self._bounded(self._policy.initial_bound(view), view)
 
     def _bounded(self, bound: int, view: RequestView) -> int:

@@ -43,6 +43,7 @@ from amin.engine.vllm.seam.requests import (
     can_be_admitted,
     max_output_tokens,
     sampling,
+    waits_at_once,
     was_cut,
 )
 from amin.engine.vllm.seam.skipped import own_skipped_queue
@@ -105,6 +106,7 @@ __all__ = [
     "step_limits",
     "stock_policy",
     "stock_scheduler",
+    "waits_at_once",
     "was_cut",
     "why_left_to_vllm",
 ]

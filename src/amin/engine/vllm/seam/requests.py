@@ -24,6 +24,11 @@ def can_be_admitted(request: Request) -> bool:
     return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
 
 
+def waits_at_once(request: Request) -> bool:
+    """Whether one that arrives goes straight into the queue, with nothing of it in memory."""
+    return request.status == RequestStatus.WAITING and not request.num_computed_tokens
+
+
 def max_output_tokens(scheduler: Any, request: Request) -> int:
     """The longest output possible: max_tokens, which some entry points leave unbounded."""
     room = scheduler.max_model_len - request.num_prompt_tokens
