@@ -16,6 +16,10 @@ class RequestRecord:
     `num_lost_tokens` counts KV entries dropped by preemptions; `num_recomputed_tokens` those of
     them that were computed again (fewer where a prefix cache still held them). `lower` and `upper`
     are the predicted interval of the output length, 0 where nothing was predicted.
+
+    `longest_gap` is the longest time between two tokens of the reply; `longest_pause` and
+    `total_pause` are how long a reader who takes them at a steady pace found nothing to read
+    (`amin.engine.reading`). NaN where no token came, or nobody reads along.
     """
 
     request_id: str
@@ -31,6 +35,9 @@ class RequestRecord:
     num_lost_tokens: int = 0
     num_recomputed_tokens: int = 0
     status: Status = "aborted"
+    longest_gap: float = math.nan
+    longest_pause: float = math.nan
+    total_pause: float = math.nan
 
     @property
     def e2e_latency(self) -> float:

@@ -87,6 +87,8 @@ class Request:
     `prompt_token_ids` is empty where the engine has none (embeddings, a trace of lengths); it is
     the engine's own sequence: read it, do not keep it. `prompt` is the text where it is seen: in
     the API's process, and in a log that has it; `foretold` is what was predicted from it there.
+    `reading_pace` is how many tokens the reader of the reply takes in a second: 0 where nobody
+    reads along, since the client does not stream; None for what the operator says of all.
     """
 
     request_id: str
@@ -101,6 +103,7 @@ class Request:
     client: str | None = None
     prompt: str | None = field(default=None, repr=False, compare=False)
     foretold: LengthEstimate | None = None
+    reading_pace: float | None = None
 
 
 class RequestView(NamedTuple):

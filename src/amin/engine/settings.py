@@ -10,6 +10,9 @@ FORECAST_FLOOR = 15
 """Tokens that every request is forecast to make at least, with a paged cache; the paper's step is
 one. docs/design.md has the sweep."""
 
+READING_PACE = 10.0
+"""Tokens that a reader takes in a second: some seven words, faster than most people read."""
+
 TAIL_PROMISE = 1.0
 """The default of servers: nobody takes longer than FCFS would have made the worst-off take. Of .8,
 .9, 1.0, ... it is also the largest whose 99th percentile is not above stock FCFS's on the workloads

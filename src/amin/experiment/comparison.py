@@ -25,10 +25,13 @@ COLUMNS = (
     ("mean e2e", "mean_e2e_latency"),
     ("p99 e2e", "p99_e2e_latency"),
     ("mean TTFT", "mean_ttft"),
+    ("p99 TPOT", "p99_tpot"),
+    ("p99 gap", "p99_longest_gap"),
     ("makespan", "makespan"),
-    ("recomputed", "num_recomputed_tokens"),
     ("preemptions", "num_preemptions"),
 )
+SHARES = ("paused > 1 s", "share_paused"), ("goodput", "goodput")
+"""Shares of requests, which stand as they are, not as ratios."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Comparison:
         return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
     def _header(self) -> list[str]:
-        return ["policy", *(title for title, _ in COLUMNS), "finished"]
+        return ["policy", *(title for title, _ in (*COLUMNS, *SHARES)), "finished"]
 
     def _cells(self, label: str) -> list[str]:
         mine = [row for row in self.rows if row["label"] == label]
@@ -97,6 +100,9 @@ class Comparison:
                 continue
             spread = f" ({min(ratios):.2f}-{max(ratios):.2f})" if len(ratios) > 1 else ""
             cells.append(f"{np.mean(ratios):.2f}{spread}")
+        for _, column in SHARES:
+            values = [row[column] for row in mine if row[column] is not None]
+            cells.append(f"{np.mean(values):.1%}" if values else "-")
         return [*cells, f"{finished:,}"]
 
 

@@ -29,6 +29,9 @@ class Columns:
     lower: Array
     upper: Array
     status: Array
+    longest_gap: Array
+    longest_pause: Array
+    total_pause: Array
 
     @classmethod
     def of(cls, records: Records) -> Columns:

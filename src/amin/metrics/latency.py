@@ -47,11 +47,20 @@ def p99_ttft(records: Records) -> float:
 
 def mean_tpot(records: Records) -> float:
     """Mean over requests of the seconds per output token after the first."""
+    return _mean(_tpots(records))
+
+
+def p99_tpot(records: Records) -> float:
+    """99th percentile over requests of the seconds per output token after the first."""
+    return _percentile(99, _tpots(records))
+
+
+def _tpots(records: Records) -> Array:
     done = finished(records)
     done = done.where(done.num_output_tokens > 1)
     ttft = done.first_token_time - done.arrival_time
     e2e = done.finish_time - done.arrival_time
-    return _mean((e2e - ttft) / (done.num_output_tokens - 1))
+    return np.asarray((e2e - ttft) / (done.num_output_tokens - 1))
 
 
 def max_e2e_latency(records: Records) -> float:

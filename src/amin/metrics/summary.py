@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from amin.metrics import coverage, latency, status, throughput, waste
+from amin.metrics import coverage, latency, status, streaming, throughput, waste
 from amin.metrics.columns import Columns, Records
 from amin.record import RunResult
 
@@ -27,6 +27,13 @@ class Summary:
     mean_ttft: float
     p99_ttft: float
     mean_tpot: float
+    p99_tpot: float
+    p99_longest_gap: float
+    share_paused: float
+    max_pause: float
+    mean_total_pause: float
+    goodput: float
+    goodput_e2e: float
     mean_queue_time: float
     output_tokens_per_second: float
     makespan: float
@@ -63,6 +70,13 @@ def summary_of(records: Records) -> Summary:
         mean_ttft=latency.mean_ttft(records),
         p99_ttft=latency.p99_ttft(records),
         mean_tpot=latency.mean_tpot(records),
+        p99_tpot=latency.p99_tpot(records),
+        p99_longest_gap=streaming.p99_longest_gap(records),
+        share_paused=streaming.share_paused(records),
+        max_pause=streaming.max_pause(records),
+        mean_total_pause=streaming.mean_total_pause(records),
+        goodput=streaming.goodput(records),
+        goodput_e2e=streaming.goodput_e2e(records),
         mean_queue_time=latency.mean_queue_time(records),
         output_tokens_per_second=throughput.output_tokens_per_second(records),
         makespan=throughput.makespan(records),

@@ -16,7 +16,9 @@ from amin.record import RunResult
 from amin.report.comparable import is_comparable
 from amin.report.label import labels
 
-Kind = Literal["time", "rate", "count", "share"]
+Kind = Literal["time", "rate", "count", "share", "harm"]
+"""A harm is a share of requests that fare badly."""
+
 NOTHING = "–"
 
 
@@ -30,8 +32,8 @@ class Column:
 
     @property
     def is_smaller_better(self) -> bool:
-        """True for times and for counts, which are all of waste."""
-        return self.kind in ("time", "count")
+        """True for times, for harms, and for counts, which are all of waste."""
+        return self.kind in ("time", "count", "harm")
 
     def value(self, summary: Summary) -> float:
         """The number itself; NaN where the run does not define it."""
@@ -40,13 +42,13 @@ class Column:
 
 COLUMNS = (
     Column("mean e2e latency", "mean_e2e_latency", "time"),
-    Column("p50 e2e latency", "p50_e2e_latency", "time"),
     Column("p99 e2e latency", "p99_e2e_latency", "time"),
     Column("mean TTFT", "mean_ttft", "time"),
     Column("mean TPOT", "mean_tpot", "time"),
+    Column("p99 longest gap", "p99_longest_gap", "time"),
+    Column("readers paused > 1 s", "share_paused", "harm"),
     Column("output tok/s", "output_tokens_per_second", "rate"),
     Column("preemptions", "num_preemptions", "count"),
-    Column("recomputed tokens", "num_recomputed_tokens", "count"),
     Column("bound coverage", "bound_coverage", "share"),
 )
 HEADER = ("policy", "finished", *(column.title for column in COLUMNS))
@@ -112,7 +114,7 @@ def format_value(value: float, kind: Kind) -> str:
     match kind:
         case "time":
             return _format_seconds(value)
-        case "share":
+        case "share" | "harm":
             return f"{value:.1%}"
         case "rate":
             return _three_digits(value)

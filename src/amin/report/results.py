@@ -19,7 +19,7 @@ from amin.errors import ConfigError
 from amin.record import RequestRecord, RunResult, StepSample
 from amin.report.rows import read_rows, write_rows
 
-FORMAT = 1
+FORMAT = 2
 _META: dict[str, type] = {
     "policy": str,
     "engine": str,

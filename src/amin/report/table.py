@@ -24,13 +24,13 @@ _NARROW_HEADER = (
     "policy",
     "fini-\nshed",
     "mean\ne2e",
-    "p50\ne2e",
     "p99\ne2e",
     "mean\nTTFT",
     "mean\nTPOT",
+    "p99\ngap",
+    "pau-\nsed",
     "out\ntok/s",
     "pre-\nempted",
-    "recomp\ntokens",
     "bound\ncover",
 )
 

@@ -20,7 +20,14 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
-_MAY_BE_EMPTY = "request_id", "predicted_class", "prompt_token_ids", "client", "prompt"
+_MAY_BE_EMPTY = (
+    "request_id",
+    "predicted_class",
+    "prompt_token_ids",
+    "client",
+    "prompt",
+    "reading_pace",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,7 @@ class Trace(Sequence[Job]):
                        the numbers from 0 on
     prompt             texts, None where one is not known; an empty array where there are none
     prompt_token_ids   sequences of integers, as in `Request`; an empty array where none is known
+    reading_pace       as in `Request`, NaN for None; an empty array where none is known
     """
 
     arrival_time: Floats
@@ -50,6 +58,7 @@ class Trace(Sequence[Job]):
     prompt_token_ids: Texts = field(default_factory=lambda: np.empty(0, np.object_))
     client: Texts = field(default_factory=lambda: np.empty(0, np.object_))
     prompt: Texts = field(default_factory=lambda: np.empty(0, np.object_))
+    reading_pace: Floats = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -84,6 +93,7 @@ class Trace(Sequence[Job]):
             prompt_token_ids=as_objects([r.prompt_token_ids for r in requests]),
             client=np.array([r.client for r in requests], np.object_),
             prompt=np.array([r.prompt for r in requests], np.object_),
+            reading_pace=np.array([r.reading_pace for r in requests], np.float64),
         )
 
     @classmethod
@@ -102,6 +112,11 @@ class Trace(Sequence[Job]):
             request_id=none,
             predicted_class=none,
         )
+
+    def _pace_of(self, index: int) -> float | None:
+        if not len(self.reading_pace) or np.isnan(self.reading_pace[index]):
+            return None
+        return float(self.reading_pace[index])
 
     def id_of(self, index: int) -> str:
         """The request's id."""
@@ -134,6 +149,7 @@ class Trace(Sequence[Job]):
             prompt_token_ids=self.prompt_token_ids[index] if len(self.prompt_token_ids) else (),
             client=self.client[index] if len(self.client) else None,
             prompt=self.prompt[index] if len(self.prompt) else None,
+            reading_pace=self._pace_of(index),
         )
         return Job(request, int(self.num_output_tokens[index]))
 

@@ -1,7 +1,7 @@
 import json
 from dataclasses import asdict
 
-from amin.metrics import coverage, latency, status, throughput, waste
+from amin.metrics import coverage, latency, status, streaming, throughput, waste
 from amin.metrics.summary import summarize
 from amin.record import RequestRecord, RunResult
 
@@ -18,7 +18,7 @@ def test_counts_by_status(records: list[RequestRecord]) -> None:
 
 def test_each_field_is_the_function_of_its_name(records: list[RequestRecord]) -> None:
     """No field is filled from a neighbour's function."""
-    modules = (coverage, latency, status, throughput, waste)
+    modules = (coverage, latency, status, streaming, throughput, waste)
     for name, value in asdict(summarize(_result(records))).items():
         (function,) = (getattr(module, name) for module in modules if hasattr(module, name))
         assert value == function(records), name

@@ -19,8 +19,9 @@ def test_the_best_policy_and_its_price(make_result: MakeResult) -> None:
         "amin has the best mean e2e latency: 0.90x that of fcfs (2.70 s against 3.00 s)."
     )
     assert said.details == (
-        "amin is worse than fcfs in p99 e2e latency (1.12x), output tok/s (2.22 against 2.50), "
-        "preemptions (6 against 0), recomputed tokens (48 against 0).",
+        "amin is worse than fcfs in p99 e2e latency (1.12x), p99 longest gap (7.00x), "
+        "readers paused > 1 s (100.0% against 0.0%), output tok/s (2.22 against 2.50), "
+        "preemptions (6 against 0).",
         "Slower than fcfs in the mean: amax (1.50x).",
     )
     assert said.cautions == ()

@@ -11,6 +11,7 @@ import numpy as np
 
 from amin.engine.projection import Ints
 from amin.engine.promise import of_estimate
+from amin.engine.reading import SECONDS_EACH, seconds_each
 from amin.engine.rows import (
     ADMISSION,
     ARRIVAL_INDEX,
@@ -22,7 +23,7 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
 )
-from amin.engine.settings import check_tail_promise
+from amin.engine.settings import READING_PACE, check_tail_promise
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.groups import groups_of
@@ -41,6 +42,7 @@ from amin.engine.simulator.state import (
     TIE,
     VLLM_FCFS,
     VLLM_PRIORITY,
+    Floats,
     Limits,
     State,
     new_state,
@@ -185,6 +187,7 @@ class SimulatedEngine:
         now.facts[:, LENGTH] = output
         now.facts[:, IS_CUT] = ours.num_output_tokens > ours.max_tokens
         now.times[:, ARRIVAL] = ours.arrival_time
+        now.readers[:, SECONDS_EACH] = self._seconds_each(ours)
         now.facts[:, RANK] = self._rank(ours)
         rng = random.Random(self.seed)
         now.times[:, TIE] = [rng.random() for _ in range(len(ours))]
@@ -207,6 +210,13 @@ class SimulatedEngine:
                     classes = np.full(len(ours), None, np.object_)
                 classes[i] = estimate.predicted_class
         return lower, upper, classes
+
+    def _seconds_each(self, ours: Trace) -> Floats:
+        """Of a token to each reader."""
+        each = np.full(len(ours), seconds_each(READING_PACE))
+        for i in np.flatnonzero(~np.isnan(ours.reading_pace)).tolist():
+            each[i] = seconds_each(float(ours.reading_pace[i]))
+        return each
 
     def _priority(self, priority: Ints) -> Ints:
         """As the ledger has it; vLLM's own queue clamps nothing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.engine.reading import gets
 from amin.engine.rows import LOWER, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
@@ -195,10 +196,13 @@ def _end_step(state: State, limits: Limits) -> None:
             num_computing += 1
         elif lanes[lane, SCHEDULED]:
             lanes[lane, TOKENS] = end + 1
+            slot = lanes[lane, SLOT]
+            made = end + 1 - state.table[slot, NUM_PROMPT]
+            gets(state.readers, slot, made, state.clock[SECONDS])
             if end + 1 == lanes[lane, LAST]:
                 _end(state, limits, lane)
                 continue
-            if end == state.table[lanes[lane, SLOT], NUM_PROMPT]:
+            if made == 1:
                 _note_first_token(state, lane)
         lanes[lane, SCHEDULED] = 0
         running[kept] = lane

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amin.engine.projection import Ints
+from amin.engine.reading import LONGEST_GAP, LONGEST_PAUSE, NUM_SEEN, TOTAL_PAUSE
 from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
@@ -121,6 +122,9 @@ class Simulation:
             lower=self._whole(table[:, LOWER]),
             upper=self._whole(table[:, UPPER]),
             status=status,
+            longest_gap=self._of_readers(LONGEST_GAP),
+            longest_pause=self._of_readers(LONGEST_PAUSE),
+            total_pause=self._of_readers(TOTAL_PAUSE),
         )
 
     def result(self) -> RunResult:
@@ -148,6 +152,12 @@ class Simulation:
             ],
             num_steps=self.num_steps,
         )
+
+    def _of_readers(self, column: int) -> Array:
+        """Of those to whom anything came, and whose reader reads along."""
+        readers = self.state.readers
+        seen = np.where(readers[:, NUM_SEEN] > 0, readers[:, column], np.nan)
+        return self._whole(seen, np.nan)
 
     def _whole(self, values: Array, otherwise: float = 0) -> Array:
         """A column of those that ran, as one of the whole trace."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from amin.engine.projection import Ints
 from amin.engine.promise import Rates, new_guard
+from amin.engine.reading import new_readers
 from amin.engine.simulator.prefix_cache import new_cache
 from amin.policy.compiled import Table
 from amin.predictor.choice import new_gains
@@ -143,6 +144,7 @@ class State(NamedTuple):
 
     table       what the policy sees of each request, as in `amin.policy.compiled`
     facts, times   see above; a row per request
+    readers     see `amin.engine.reading`
     shared      blocks of each request that another one counts: those of its prefix that were in use
                 when it was admitted
     heap        those who wait
@@ -162,6 +164,7 @@ class State(NamedTuple):
     table: Table
     facts: Ints
     times: Floats
+    readers: Floats
     shared: Ints
     heap: Ints
     lanes: Ints
@@ -198,6 +201,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
         facts=np.zeros((num_requests, IS_CUT + 1), np.int64),
         times=np.full((num_requests, TIE + 1), np.nan),
+        readers=new_readers(num_requests),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3 + limits.has_priorities, num_requests + 1), np.int64),
         lanes=lanes,

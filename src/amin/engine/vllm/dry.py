@@ -172,7 +172,10 @@ class DryEngine:
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""
         check_workload(jobs)
-        observer = Observer(self.scheduler, lambda: self.clock)
+        paces = {job.request.request_id: job.request.reading_pace for job in jobs}
+        observer = Observer(
+            self.scheduler, lambda: self.clock, lambda request: paces[request.request_id]
+        )
         rejected = [job for job in jobs if not self._can_ever_run(job)]
         arriving = deque(job for job in jobs if self._can_ever_run(job))
         lengths = {job.request.request_id: job.num_output_tokens for job in arriving}

@@ -12,19 +12,43 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from amin.engine.reading import (
+    LONGEST_GAP,
+    NUM_SEEN,
+    SECONDS_EACH,
+    TOTAL_PAUSE,
+    all_get,
+    new_readers,
+    seconds_each,
+)
+from amin.engine.settings import READING_PACE
 from amin.engine.vllm import seam
 from amin.record import RequestRecord, RunResult, StepSample
 
 
 class Observer:
-    """Observes `scheduler` from now on; `clock` gives the engine's time in seconds."""
+    """Observes `scheduler` from now on; `clock` gives the engine's time in seconds.
 
-    def __init__(self, scheduler: Any, clock: Callable[[], float]) -> None:
+    `pace_of` says how fast a request's reply is read, as `Request.reading_pace`.
+    """
+
+    def __init__(
+        self,
+        scheduler: Any,
+        clock: Callable[[], float],
+        pace_of: Callable[[seam.Request], float | None] = seam.reading_pace,
+    ) -> None:
         self.records: dict[str, RequestRecord] = {}
         self.samples: list[StepSample] = []
         self.schedule_time = 0.0
         self._scheduler = scheduler
         self._clock = clock
+        self._pace_of = pace_of
+        # Rows of `amin.engine.reading`, in the order of the records.
+        self._readers = new_readers(256)
+        self._rows: dict[str, int] = {}
         # request id -> how many of its tokens had been computed when it was preempted
         self._frontiers: dict[str, int] = {}
         for name in (
@@ -60,6 +84,7 @@ class Observer:
 
     def _on_add_request(self, original: Callable[..., Any], request: seam.Request) -> None:
         original(request)
+        self._begin_reader(request)
         self.records.setdefault(
             request.request_id,
             RequestRecord(
@@ -121,6 +146,8 @@ class Observer:
     ) -> Any:
         result = original(*args, **kwargs)
         now = self._clock()
+        got: list[tuple[int, int]] = []
+        ended = []
         for outputs in result.values():
             for output in outputs.outputs:
                 record = self.records[output.request_id]
@@ -128,14 +155,34 @@ class Observer:
                     if not record.num_output_tokens:
                         record.first_token_time = now
                     record.num_output_tokens += len(output.new_token_ids)
+                    got.append((self._rows[output.request_id], record.num_output_tokens))
                 if output.finish_reason is not None:
                     record.finish_time = now
                     record.status = "finished"
+                    ended.append(output.request_id)
+        rows, made = np.array(got, np.int64).reshape(-1, 2).T
+        all_get(self._readers, np.ascontiguousarray(rows), np.ascontiguousarray(made), now)
+        for request_id in ended:
+            self._note_reader(request_id)
         return result
+
+    def _begin_reader(self, request: seam.Request) -> None:
+        row = self._rows.setdefault(request.request_id, len(self._rows))
+        if row == len(self._readers):
+            self._readers = np.vstack([self._readers, new_readers(row)])
+        pace = self._pace_of(request)
+        self._readers[row, SECONDS_EACH] = seconds_each(READING_PACE if pace is None else pace)
+
+    def _note_reader(self, request_id: str) -> None:
+        record, row = self.records[request_id], self._readers[self._rows[request_id]]
+        if row[NUM_SEEN]:
+            seen = row[LONGEST_GAP : TOTAL_PAUSE + 1].tolist()
+            record.longest_gap, record.longest_pause, record.total_pause = seen
 
     def _on_finish_requests(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         ended = original(*args, **kwargs)
         for request in ended:
             self.records[request.request_id].finish_time = self._clock()
             self._frontiers.pop(request.request_id, None)
+            self._note_reader(request.request_id)
         return ended

@@ -11,6 +11,7 @@ from vllm.config import VllmConfig  # noqa: E402
 from vllm.engine.arg_utils import EngineArgs  # noqa: E402
 from vllm.logger import init_logger  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
+from vllm.sampling_params import RequestOutputKind  # noqa: E402
 from vllm.utils.hashing import sha256  # noqa: E402
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash  # noqa: E402
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler  # noqa: E402
@@ -44,6 +45,7 @@ __all__ = [
     "LoRARequest",
     "ModelRunnerOutput",
     "Request",
+    "RequestOutputKind",
     "RequestQueue",
     "RequestStatus",
     "SamplingParams",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from amin.engine.vllm.seam.names import Request, RequestStatus
+from amin.engine.vllm.seam.names import Request, RequestOutputKind, RequestStatus
 from amin.request import Sampling
 
 
@@ -47,6 +47,16 @@ def sampling(request: Request) -> Sampling:
 
 _sampling = lru_cache(256)(Sampling)
 """Requests are sampled in few ways, and one arrives at any time."""
+
+
+def reading_pace(request: Request) -> float | None:
+    """0 where the client does not stream the reply, so that nobody reads along; else None.
+
+    vLLM's API server asks for FINAL_ONLY then, and so does ``LLM.generate``.
+    """
+    params = request.sampling_params
+    is_streamed = params is None or params.output_kind != RequestOutputKind.FINAL_ONLY
+    return None if is_streamed else 0.0
 
 
 def adapter(request: Request) -> str | None:
