@@ -5,8 +5,8 @@ reply will be. Each scheduler has a fresh engine and the same requests; stock FC
 that a difference can be told from noise. Beside each measured ratio stands what the simulator says,
 given the step times of the first FCFS run.
 
-Who uses predictions is told the 5 % quantiles of five classes; ``expected-volume+1/online`` is told
-nothing, and learns. A policy named twice runs twice.
+Who uses predictions is told the 5 % quantiles of five classes; ``expected-volume+1~10/online`` is
+told nothing, and learns. A policy named twice runs twice.
 
     python -m benchmarks gpu [--workload NAME] [--requests N] [--load X] [--kv-tokens N]
                              [--schedulers a,b/online,c] [--model 8b|tiny] [--engine JSON]
@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from amin.demo.contenders import BASELINE, contenders
-from amin.engine.settings import parse_tail_promise, split_label
+from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.step_time import StepTime
 from amin.experiment.load import capacity
@@ -84,9 +84,14 @@ def twin(job: Job, step_time: StepTime) -> Summary:
         watermark=job.watermark,
         step_time=step_time,
     )
-    policy, _, promise = split_label(job.scheduler)
-    kept = parse_tail_promise(promise or "off")
-    engine = SimulatedEngine(config, policy, predictor=job.predictor, tail_promise=kept)
+    label = Label.of(job.scheduler)
+    engine = SimulatedEngine(
+        config,
+        label.policy,
+        predictor=job.predictor,
+        tail_promise=parse_tail_promise(label.tail_promise or "off"),
+        stream_promise=parse_stream_promise(label.stream_promise or "off"),
+    )
     return summarize(engine.simulate(job.trace()).result())
 
 

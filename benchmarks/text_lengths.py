@@ -42,7 +42,7 @@ from amin.workload.json_trace import num_tokens
 from amin.workload.log import is_log, read_log
 from amin.workload.trace import Ints, Trace
 
-POLICIES = "expected-volume+1", "expected-volume"
+POLICIES = "expected-volume+1~10", "expected-volume"
 SHARE_SERVED = 0.2
 MEMORIES = 8192, 16384, 65536
 LOADS: dict[str, tuple[str, float | None]] = {

@@ -55,7 +55,8 @@ def make_engine(
     config = dry.DryConfig(step_time=StepTime(seconds_per_step, 0.0), **shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy)
-    paper: dict[str, Any] = {"predictor": "constant:1", "forecast_floor": 1, "tail_promise": None}
+    paper: dict[str, Any] = {"predictor": "constant:1", "forecast_floor": 1}
+    paper |= {"tail_promise": None, "stream_promise": None}
     return dry.DryEngine(config, AminConfig(policy=policy, **(paper | amin)))
 
 

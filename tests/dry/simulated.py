@@ -34,6 +34,7 @@ TOLD_REQUEST = st.tuples(
     st.none() | st.integers(1, 60),  # lower
     st.sampled_from([None, "x", "y"]),  # client
     st.sampled_from([None, 1, 2]),  # how a long prompt begins
+    st.sampled_from([None, None, None, 0.0, 0.1, 1.0]),  # how fast its reply is read
 )
 """The same, and what is told of it."""
 
@@ -42,14 +43,14 @@ def told_jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
     """Requests in the order of arrival, of which something is known."""
     jobs = []
     for i, row in enumerate(sorted(rows, key=lambda row: row[2])):
-        prompt, output, at, name, lower, client, beginning = row
+        prompt, output, at, name, lower, client, beginning, pace = row
         hint = None if lower is None else LengthEstimate(lower, 60)
         tokens = ()
         if beginning:
             # All different behind what they share.
             prompt += BEGINNING
             tokens = (beginning,) * BEGINNING + (100 + i,) * (prompt - BEGINNING)
-        told = {"predicted_class": name, "hint": hint, "client": client}
+        told = {"predicted_class": name, "hint": hint, "client": client, "reading_pace": pace}
         jobs.append(Job(Request(f"r{i}", prompt, 70, at, prompt_token_ids=tokens, **told), output))
     return jobs
 
@@ -93,10 +94,10 @@ def assert_decided_alike(
 ) -> RunResult:
     """Every record of vLLM's run, which is returned, is that of the simulator's.
 
-    `shape` has the names of `SimulatorConfig`, and tail_promise and predictor.
+    `shape` has the names of `SimulatorConfig`, and tail_promise, stream_promise and predictor.
     """
     shape = dict(shape)
-    of_ours = "tail_promise", "predictor"
+    of_ours = "tail_promise", "stream_promise", "predictor"
     ours: dict[str, Any] = {name: shape.pop(name) for name in of_ours if name in shape}
     config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
     real = dry.DryEngine.like(config, policy, **ours, seed=3).run(jobs)

@@ -156,7 +156,8 @@ def _serve(connector: str, amin: dict[str, Any] | None, seed: int, is_async: boo
 @pytest.mark.parametrize("connector", CONNECTORS)
 def test_fcfs_decides_as_stock_vllm(connector: str, seed: int, is_async: bool) -> None:
     """What is scheduled, who is preempted and what is free is the same in every step."""
-    fcfs = {"policy": "fcfs", "predictor": "constant:1", "tail_promise": None}
+    fcfs: dict[str, Any] = {"policy": "fcfs", "predictor": "constant:1"}
+    fcfs |= {"tail_promise": None, "stream_promise": None}
     ours, stock = (_serve(connector, amin, seed, is_async) for amin in (fcfs, None))
     assert ours.steps == stock.steps
     assert ours.num_loads == stock.num_loads

@@ -25,7 +25,8 @@ from amin.workload.lmsys_like import embedded_replies, lmsys_like
 pytestmark = pytest.mark.dry
 
 SIGNATURES = Path(__file__).with_name("signatures.json")
-DEFAULT = {"predictor": "online", "tail_promise": 1.0, "forecast_floor": 15}
+DEFAULT: dict[str, Any] = {"predictor": "online", "tail_promise": 1.0, "forecast_floor": 15}
+DEFAULT |= {"stream_promise": 10.0}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "the default": ("expected-volume", DEFAULT),
     "A_min": ("amin-dynamic", {"predictor": "online:0.9", "forecast_floor": 15}),

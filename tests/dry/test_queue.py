@@ -172,7 +172,7 @@ def test_those_who_are_overdue_do_not_pile_up() -> None:
     queue = PolicyQueue(
         lambda request: (0, request.key, request.arrival),
         lambda request: True,
-        lambda: late[0] if late else None,
+        lambda head: late[0] if late else None,
         lambda request: late.clear(),
     )
     queue.add_request(Waiting("short", 0, 0))

@@ -29,6 +29,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "chunks": {"tail_promise": 0.5, "max_num_batched_tokens": 24, "max_num_seqs": 9},
     "prefix cache": {"tail_promise": 0.5, "enable_prefix_caching": True},
     "fcfs": {"tail_promise": 0},
+    "streams": {"stream_promise": 0.3},
+    "streams and chunks": {"stream_promise": 0.5, "max_num_batched_tokens": 24, "max_num_seqs": 9},
+    "both": {"tail_promise": 0.5, "stream_promise": 0.2, "enable_prefix_caching": True},
     "online": {"tail_promise": 0.5, "predictor": "online:0.7"},
 }
 
@@ -42,15 +45,16 @@ def test_decides_as_vllm_with_a_promise(policy: str, shape: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("has_classes", [True, False])
-def test_decides_as_vllm_under_load(has_classes: bool) -> None:
-    """The same over 800 LMSYS-like requests far above capacity, with the promise at work."""
+@pytest.mark.parametrize("pace", [None, 10.0])
+def test_decides_as_vllm_under_load(has_classes: bool, pace: float | None) -> None:
+    """The same over 800 LMSYS-like requests far above capacity, with the promises at work."""
     trace = lmsys_like(
         embedded_replies(3000, seed=3), num_requests=800, requests_per_second=9, seed=3
     )
     if not has_classes:
         trace = replace(trace, predicted_class=np.empty(0, np.object_))
     shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16, "forecast_floor": 16}
-    shape |= {"tail_promise": 0.9}
+    shape |= {"tail_promise": 0.9, "stream_promise": pace}
     real = assert_decided_alike("expected-volume", shape, StepTime(), list(trace))
     assert sum(record.num_preemptions for record in real.records) > 20
 

@@ -26,7 +26,7 @@ def test_without_a_trace_it_compares_on_lmsys_like_requests(
     options = ["--num-requests", 80, "--seeds", 2, "--out", tmp_path]
     assert _run(monkeypatch, *options) == 0
     printed = capsys.readouterr()
-    for name in ("vllm-priority@0.05", "expected-volume+1", "smallest-volume"):
+    for name in ("vllm-priority@0.05", "expected-volume+1~10", "smallest-volume"):
         assert name in printed.out
     assert "simulating: 22/22" in printed.err
     assert "amin compare" in (tmp_path / "index.html").read_text()

@@ -27,8 +27,9 @@ Examples:
   amin compare --policies vllm-fcfs,your.module:POLICY
 \b
 NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. NAME+1 has a
-tail promise, as for amin simulate. The first policy is what the others are compared with. Finished
-runs are kept below --out: the same command, interrupted, goes on from there.
+tail promise, NAME~10 a stream promise, as for amin simulate. The first policy is what the others
+are compared with. Finished runs are kept below --out: the same command, interrupted, goes on from
+there.
 """
 
 
@@ -60,6 +61,8 @@ runs are kept below --out: the same command, interrupted, goes on from there.
 @click.option("--step-time", default=example.STEP_TIME, show_default=True)
 @click.option("--predictor", default="constant:1", show_default=True, help="as for amin simulate")
 @click.option("--tail-promise", type=float, help="as for amin simulate, for amin's policies")
+@click.option("--stream-promise", type=float, help="as for amin simulate, for amin's policies")
+@options.reading_pace
 @click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
 @click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
 @click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")

@@ -85,7 +85,7 @@ def _self_test() -> Finding:
 
 
 def _settings() -> Iterator[Finding]:
-    from amin.engine.settings import tail_promise_in_words
+    from amin.engine.settings import promise_in_words
     from amin.engine.vllm.config import ENVIRONMENT_VARIABLE, AminConfig
     from amin.engine.vllm.serve import MIDDLEWARE
     from amin.errors import AminError
@@ -101,8 +101,9 @@ def _settings() -> Iterator[Finding]:
         name: value for name, value in vars(config).items() if value != getattr(default, name)
     }
     told = f"{source}: policy {config.policy}, predictor {config.predictor}, tail promise "
-    promise = tail_promise_in_words(config.tail_promise)
-    yield Finding("settings", told + promise + (f"; set: {json.dumps(changed)}" if changed else ""))
+    told += promise_in_words(config.tail_promise)
+    told += f", stream promise {promise_in_words(config.stream_promise)}"
+    yield Finding("settings", told + (f"; set: {json.dumps(changed)}" if changed else ""))
     yield Finding("does", "order, admission and preemption of requests; answers are vLLM's own")
     yield Finding("middleware", f"set by amin serve; on a plain server: --middleware {MIDDLEWARE}")
     for name in ("lengths_file", "log_file"):

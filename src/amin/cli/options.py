@@ -7,8 +7,18 @@ from typing import Any
 
 import click
 
+from amin.engine.settings import READING_PACE
+
 skip_broken = click.option(
     "--skip-broken", is_flag=True, help="leave out the lines of a file that cannot be read"
+)
+
+reading_pace = click.option(
+    "--reading-pace",
+    default=READING_PACE,
+    show_default=True,
+    help="tokens that a reader takes in a second: what pauses are measured by, where there is no "
+    "stream promise",
 )
 
 

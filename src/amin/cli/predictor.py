@@ -33,7 +33,7 @@ With --kv-tokens also what decides: mean and p99 of the latency, ÷ vLLM's FCFS,
 told these answers (simulated; as if each outcome were known when the next request arrives).
 """
 
-POLICIES = "expected-volume+1", "amin-dynamic+1"
+POLICIES = "expected-volume+1~10", "amin-dynamic+1~10"
 DEFAULT = "constant:1", "online", "calibrated:online"
 COLUMNS = (
     ("coverage", "coverage"),

@@ -7,7 +7,12 @@ import shlex
 
 import click
 
-from amin.engine.settings import TAIL_PROMISE, parse_tail_promise
+from amin.engine.settings import (
+    READING_PACE,
+    TAIL_PROMISE,
+    parse_stream_promise,
+    parse_tail_promise,
+)
 from amin.engine.vllm.config import AminConfig
 from amin.predictor.catalog import ALLOWED
 
@@ -46,7 +51,8 @@ With --client-hints a request may say what is known of its length:
     "--client-hints/--no-client-hints",
     default=False,
     show_default=True,
-    help="believe amin_lower, amin_upper, amin_class, amin_client in a request's vllm_xargs",
+    help="believe amin_lower, amin_upper, amin_class, amin_client, amin_reading_pace in a "
+    "request's vllm_xargs",
 )
 @click.option(
     "--forecast-floor",
@@ -61,6 +67,13 @@ With --client-hints a request may say what is known of its length:
     show_default=True,
     help="a number: nobody takes longer than so many times what the worst-off request present "
     "would have taken under FCFS; or off",
+)
+@click.option(
+    "--stream-promise",
+    default=f"{READING_PACE:g}",
+    show_default=True,
+    help="tokens that a reader takes in a second: once a streamed reply has begun, its reader does "
+    "not wait; or off",
 )
 @click.option(
     "--lengths-file",
@@ -87,6 +100,7 @@ def serve(
     client_hints: bool,
     forecast_floor: int,
     tail_promise: str,
+    stream_promise: str,
     lengths_file: str,
     log_file: str,
     log_prompts: bool,
@@ -108,6 +122,7 @@ def serve(
         client_hints=client_hints,
         forecast_floor=forecast_floor,
         tail_promise=parse_tail_promise(tail_promise),
+        stream_promise=parse_stream_promise(stream_promise),
         lengths_file=lengths_file,
         log_file=log_file,
         log_prompts=log_prompts,

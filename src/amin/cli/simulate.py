@@ -69,6 +69,13 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     "taken under FCFS [default: off]",
 )
 @click.option(
+    "--stream-promise",
+    type=float,
+    help="once a reply has begun, its reader, who takes so many tokens a second, does not wait "
+    "[default: off]",
+)
+@options.reading_pace
+@click.option(
     "--scheduling-policy",
     type=click.Choice(SCHEDULING_POLICIES),
     default="fcfs",

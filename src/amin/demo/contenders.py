@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from amin.engine.settings import TAIL_PROMISE, parse_tail_promise
+from amin.engine.settings import (
+    READING_PACE,
+    TAIL_PROMISE,
+    Label,
+    parse_stream_promise,
+    parse_tail_promise,
+)
 from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.errors import UnknownNameError
 from amin.policy.catalog import POLICIES, get_policy
 
-DEFAULT = f"{AminConfig.policy}+{TAIL_PROMISE:g}"
+DEFAULT = f"{AminConfig.policy}+{TAIL_PROMISE:g}~{READING_PACE:g}"
 
 WATERMARK = 0.05
 """The best of those tried for stock priority (README, "What it brings")."""
@@ -25,7 +31,7 @@ WATERMARK = 0.05
 class Contender:
     """A row of the comparison: `scheduler` is a stock name or a policy of amin's.
 
-    ``policy+1`` is a policy with a tail promise.
+    ``policy+1~10`` is a policy with a tail promise and a stream promise.
     """
 
     name: str
@@ -48,7 +54,8 @@ CONTENDERS = (
         DEFAULT,
         DEFAULT,
         f"the default of amin serve: {POLICIES[AminConfig.policy].summary}; nobody takes longer "
-        f"than {TAIL_PROMISE:g} x what the worst-off would have taken under FCFS",
+        f"than {TAIL_PROMISE:g} x what the worst-off would have taken under FCFS, and no reply "
+        f"that has begun is slower than {READING_PACE:g} tokens a second",
     ),
 )
 BASELINE = CONTENDERS[0]
@@ -57,18 +64,20 @@ BASELINE = CONTENDERS[0]
 def contenders(names: Iterable[str] = ()) -> Sequence[Contender]:
     """The contenders of these names, all of the demo where there are none; the baseline first.
 
-    A name may also be any policy of the catalog or ``module:ATTRIBUTE``, each also with a tail
-    promise (``amin-dynamic+1``). Raises `UnknownNameError`
+    A name may also be any policy of the catalog or ``module:ATTRIBUTE``, each also with
+    promises (``amin-dynamic+1~10``). Raises `UnknownNameError`
     for any other.
     """
     by_name = {contender.name: contender for contender in CONTENDERS}
     chosen = []
     for name in names:
-        policy, _, promise = name.partition("+")
+        policy, _, tail, stream = Label.of(name)
         if name not in by_name and policy not in POLICIES and ":" not in policy:
             raise UnknownNameError("schedulers", name, {*by_name, *POLICIES, *STOCK})
-        if promise:
-            parse_tail_promise(promise)
+        if tail:
+            parse_tail_promise(tail)
+        if stream:
+            parse_stream_promise(stream)
         chosen.append(by_name.get(name) or Contender(name, name, get_policy(policy).summary))
     rest = [contender for contender in chosen or CONTENDERS if contender != BASELINE]
     return [BASELINE, *rest]

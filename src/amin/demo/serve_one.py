@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.settings import parse_tail_promise
+from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
 from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.record import RequestRecord, RunResult
@@ -94,16 +94,17 @@ def scheduler_options(
 ) -> dict[str, Any]:
     """vLLM's engine arguments for a stock scheduler or a policy of amin's that believes hints.
 
-    ``policy+1`` is a policy with a tail promise.
+    ``policy+1~10`` is a policy with a tail promise and a stream promise.
     """
     if scheduler in STOCK:
         return {"scheduling_policy": scheduler.removeprefix("vllm-")}
-    policy, _, promise = scheduler.partition("+")
+    label = Label.of(scheduler)
     settings = AminConfig(
-        policy=policy,
+        policy=label.policy,
         predictor=predictor,
         client_hints=True,
-        tail_promise=parse_tail_promise(promise or "off"),
+        tail_promise=parse_tail_promise(label.tail_promise or "off"),
+        stream_promise=parse_stream_promise(label.stream_promise or "off"),
         lengths_file=lengths_file,
         seed=seed,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from amin.errors import ConfigError
 
@@ -19,11 +20,29 @@ TAIL_PROMISE = 1.0
 of `benchmarks/flagship.py`."""
 
 
-def split_label(label: str) -> tuple[str, str | None, str | None]:
-    """(policy, watermark, promise) of ``NAME[@WATERMARK][+PROMISE]``; None where it says none."""
-    name, has_promise, promise = label.partition("+")
-    policy, has_watermark, watermark = name.partition("@")
-    return policy, watermark if has_watermark else None, promise if has_promise else None
+class Label(NamedTuple):
+    """``NAME[@WATERMARK][+TAIL_PROMISE][~STREAM_PROMISE]`` in parts, None where it says none.
+
+    How a policy with its promises is named in one word: ``amin-dynamic+1~10``.
+    """
+
+    policy: str
+    watermark: str | None
+    tail_promise: str | None
+    stream_promise: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Label:
+        """The parts, not yet looked at."""
+        rest, has_stream, stream = text.partition("~")
+        name, has_tail, tail = rest.partition("+")
+        policy, has_watermark, watermark = name.partition("@")
+        return cls(
+            policy,
+            watermark if has_watermark else None,
+            tail if has_tail else None,
+            stream if has_stream else None,
+        )
 
 
 def parse_tail_promise(text: str) -> float | None:
@@ -36,8 +55,8 @@ def parse_tail_promise(text: str) -> float | None:
     return promise
 
 
-def tail_promise_in_words(promise: float | None) -> str:
-    """As `parse_tail_promise` reads it."""
+def promise_in_words(promise: float | None) -> str:
+    """A tail promise or a stream promise, as `parse_tail_promise` and its like read it."""
     return "off" if promise is None else f"{promise:g}"
 
 
@@ -46,6 +65,27 @@ def check_tail_promise(promise: float | None) -> None:
     is_number = isinstance(promise, int | float) and not isinstance(promise, bool)
     if promise is not None and not (is_number and 0 <= promise < math.inf):
         raise ConfigError(f"tail_promise: got {promise!r}, allowed: off or a number >= 0")
+
+
+def parse_stream_promise(text: str) -> float | None:
+    """A pace in tokens per second, or ``off``; raises `ConfigError` for anything else."""
+    try:
+        pace = None if text == "off" else float(text)
+    except ValueError:
+        raise ConfigError(
+            f"stream_promise: got {text!r}, allowed: off or a number of tokens per second > 0"
+        ) from None
+    check_stream_promise(pace)
+    return pace
+
+
+def check_stream_promise(pace: float | None) -> None:
+    """Raise `ConfigError` unless it is None (off) or a finite number > 0."""
+    is_number = isinstance(pace, int | float) and not isinstance(pace, bool)
+    if pace is not None and not (is_number and 0 < pace < math.inf):
+        raise ConfigError(
+            f"stream_promise: got {pace!r}, allowed: off or a number of tokens per second > 0"
+        )
 
 
 SCHEDULING_POLICIES = "fcfs", "priority"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from amin.engine.settings import split_label
+from amin.engine.settings import Label
 from amin.errors import ConfigError
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
@@ -45,11 +45,11 @@ class Option:
     @property
     def command(self) -> str:
         """What to run."""
-        name, watermark, promise = split_label(self.label)
+        name, watermark, tail, stream = Label.of(self.label)
         if name.startswith("vllm-"):
             policy = "" if name == BASELINE else " --scheduling-policy priority"
             return f"vllm serve MODEL{policy}" + (f" --watermark {watermark}" if watermark else "")
-        return f"amin serve MODEL --tail-promise {promise or 'off'}"
+        return f"amin serve MODEL --tail-promise {tail or 'off'} --stream-promise {stream or 'off'}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from amin.engine.settings import parse_tail_promise, split_label
+from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
 from amin.errors import ConfigError
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, Row, sweep
@@ -28,7 +28,7 @@ COLUMNS = (
     ("p99 TPOT", "p99_tpot"),
     ("p99 gap", "p99_longest_gap"),
     ("makespan", "makespan"),
-    ("preemptions", "num_preemptions"),
+    ("preempted", "num_preemptions"),
 )
 SHARES = ("paused > 1 s", "share_paused"), ("goodput", "goodput")
 """Shares of requests, which stand as they are, not as ratios."""
@@ -112,7 +112,7 @@ def cells_of(
     """A cell for each policy and seed.
 
     A policy is as for `Setting`, or such a name with a watermark (``vllm-priority@0.05``), a tail
-    promise (``amin-dynamic+1``), or both.
+    promise, a stream promise (``amin-dynamic+1~10``), or all of them.
     """
     cells = []
     for policy in policies:
@@ -125,11 +125,13 @@ def cells_of(
 
 
 def named(label: str, setting: Setting) -> Setting:
-    """The setting with what ``NAME[@WATERMARK][+PROMISE]`` says."""
-    name, watermark, promise = split_label(label)
+    """The setting with what `Label` says."""
+    name, watermark, tail, stream = Label.of(label)
     changed = replace(setting, policy=name)
-    if promise is not None:
-        changed = replace(changed, tail_promise=parse_tail_promise(promise))
+    if tail is not None:
+        changed = replace(changed, tail_promise=parse_tail_promise(tail))
+    if stream is not None:
+        changed = replace(changed, stream_promise=parse_stream_promise(stream))
     if watermark is not None:
         changed = replace(changed, watermark=_share(watermark, label))
     return changed
@@ -166,5 +168,5 @@ def _share(text: str, label: str) -> float:
         return float(text)
     except ValueError as error:
         raise ConfigError(
-            f"policies: got {label!r}, allowed: NAME[@WATERMARK][+PROMISE]"
+            f"policies: got {label!r}, allowed: NAME[@WATERMARK][+TAIL_PROMISE][~STREAM_PROMISE]"
         ) from error

@@ -15,8 +15,8 @@ POLICIES = (
     "amax",
     "amin-static",
     "amin-dynamic",
-    "amin-dynamic+1",
-    "expected-volume+1",
+    "amin-dynamic+1~10",
+    "expected-volume+1~10",
     "hindsight",
     "smallest-volume",
 )

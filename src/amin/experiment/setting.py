@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from amin.engine.settings import FORECAST_FLOOR
+from amin.engine.settings import FORECAST_FLOOR, READING_PACE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
 from amin.engine.simulator.engine import find_policy
@@ -43,6 +43,8 @@ class Setting:
     watermark: float = 0.0
     forecast_floor: int | None = None
     tail_promise: float | None = None
+    stream_promise: float | None = None
+    reading_pace: float = READING_PACE
     seed: int = 0
     scheduling_policy: str = "fcfs"
 
@@ -99,6 +101,7 @@ class Setting:
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,
             scheduling_policy=self.scheduling_policy,
+            reading_pace=self.reading_pace,
         )
 
     def check_policy(self) -> None:
@@ -112,5 +115,6 @@ class Setting:
             self.policy,
             predictor=self.predictor,
             tail_promise=self.tail_promise,
+            stream_promise=self.stream_promise,
             seed=self.seed,
         )

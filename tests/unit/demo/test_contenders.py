@@ -28,7 +28,9 @@ def test_stock_vllm_is_shown_with_its_best_setting_too() -> None:
 def test_the_default_of_a_server_is_shown() -> None:
     """With the promise that it makes; any other policy may have one, too."""
     default = AminConfig()
-    assert f"{default.policy}+{default.tail_promise:g}" in [c.scheduler for c in CONTENDERS]
+    assert f"{default.policy}+{default.tail_promise:g}~{default.stream_promise:g}" in [
+        c.scheduler for c in CONTENDERS
+    ]
     assert contenders(["amin-dynamic+0.5"])[1].scheduler == "amin-dynamic+0.5"
     with pytest.raises(ConfigError, match=r"tail_promise: got -1"):
         contenders(["amin-dynamic+-1"])

@@ -27,11 +27,11 @@ goodput_tpot = 0.1
 name = "vllm-fcfs"
 [[policy]]
 name = "ours, told nothing"
-policy = "expected-volume+1"
+policy = "expected-volume+1~10"
 is_told = false
 [[policy]]
 name = "ours"
-policy = "expected-volume+1"
+policy = "expected-volume+1~10"
 [[workload]]
 name = "chat"
 source = "lmsys-like"

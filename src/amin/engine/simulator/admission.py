@@ -62,6 +62,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
+from amin.engine.stream_promise import has_to_spare, is_back, pressing
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
@@ -74,10 +75,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
     counts[NUM_PROJECTED] = -1
     while counts[TOKEN_BUDGET] > 0 and counts[NUM_WAITING] > 0:
         slot = state.heap[HEAP_SLOT, 0]
-        late = -1
-        if limits.has_promise:
-            late = overdue(state.noted, state.queues, state.clock[WORK_DONE], limits.promise)
-        slot = late if late >= 0 else slot
+        due = _due(state, limits)
+        slot = due if due >= 0 else slot
         if counts[NUM_RUNNING] >= limits.max_num_seqs:
             break
         tokens, start, shared = num_tokens(state.table, slot), state.facts[slot, SWAPPED], 0
@@ -97,7 +96,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             break
         if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
             break
-        if late >= 0:
+        if due >= 0:
             remove(state.heap, counts[NUM_WAITING], slot)
         else:
             pop(state.heap, counts[NUM_WAITING])
@@ -105,6 +104,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         if limits.has_promise:
             state.queues[FATE, slot] = RUNNING
             state.clock[WAITING_WORK] -= state.noted[slot, EXPECTED]
+        if limits.has_stream_promise:
+            is_back(state.returning, slot)
         if limits.learns:
             made = state.table[slot, NUM_OUTPUT]
             note(state.survival, HELD, state.groups, slot, made, -1.0)
@@ -114,6 +115,21 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             full = (start + new) // limits.block_size
             take(state.pages, state.pool, first, cached, 0, blocks)
             note_full(state.pages, state.pool, first, cached, full)
+
+
+@inlined_njit
+def _due(state: State, limits: Limits) -> int:
+    """Who goes next whatever the policy says, by the stream promise or the tail promise; or -1."""
+    slot = -1
+    if limits.has_stream_promise:
+        slot = pressing(state.returning, state.clock[SECONDS])
+        if slot >= 0 and limits.has_priorities:
+            head = state.heap[HEAP_SLOT, 0]
+            if state.table[slot, PRIORITY] > state.table[head, PRIORITY]:
+                slot = -1
+    if slot < 0 and limits.has_promise:
+        slot = overdue(state.noted, state.queues, state.clock[WORK_DONE], limits.promise)
+    return slot
 
 
 @inlined_njit
@@ -253,6 +269,20 @@ def move_victims(state: State, limits: Limits, rules: Rules) -> None:
             _choose_victims(state, limits, rules)
 
 
+@inlined_njit
+def _urgency(state: State, limits: Limits, slot: int) -> int:
+    """By which the policy's victims are parted: who has less leaves first, whatever it says.
+
+    The less urgent class of priority, and in it who has slack to spare.
+    """
+    urgency = 0
+    if limits.has_priorities:
+        urgency = -2 * state.table[slot, PRIORITY]
+    if limits.has_stream_promise:
+        urgency += not has_to_spare(state.readers, slot, state.clock[SECONDS])
+    return urgency
+
+
 @called_njit
 def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
     counts, running, lanes = state.counts, state.running, state.lanes
@@ -262,22 +292,22 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
     if num_blocks_asked(state.table, slots, sizes, *limit) <= free:
         return
     keys = np.empty(slots.size, np.int64)
+    urgency = np.zeros(slots.size, np.int64)
     for i in range(slots.size):
         keys[i] = rules.preemption_order(state.table, slots[i])
+        urgency[i] = _urgency(state, limits, slots[i])
     staying = slots.size
     while staying > 0:
         first = 0
         for i in range(1, staying):
             tie, other = state.times[slots[i], TIE], state.times[slots[first], TIE]
-            urgency = 0
-            if limits.has_priorities:
-                urgency = state.table[slots[first], PRIORITY] - state.table[slots[i], PRIORITY]
             is_first = keys[i] < keys[first] or (keys[i] == keys[first] and tie < other)
-            if urgency < 0 or (urgency == 0 and is_first):
+            if urgency[i] < urgency[first] or (urgency[i] == urgency[first] and is_first):
                 first = i
         victim, slot = running[first], slots[first]
         for i in range(first, staying - 1):
             running[i], slots[i], keys[i] = running[i + 1], slots[i + 1], keys[i + 1]
+            urgency[i] = urgency[i + 1]
         staying -= 1
         running[staying], slots[staying] = victim, slot
         if limits.has_prefix_cache:

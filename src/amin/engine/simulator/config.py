@@ -6,8 +6,16 @@ import math
 from dataclasses import dataclass, field
 
 from amin.engine.promise import Rates
-from amin.engine.settings import FORECAST_FLOOR, check_scheduling_policy
-from amin.engine.simulator.state import POLICY, RECOMPUTE, RESTART, SWAP, Cost, Limits
+from amin.engine.settings import FORECAST_FLOOR, READING_PACE, check_scheduling_policy
+from amin.engine.simulator.state import (
+    POLICY,
+    RECOMPUTE,
+    RESTART,
+    SWAP,
+    VLLM_PRIORITY,
+    Cost,
+    Limits,
+)
 from amin.engine.step_time import UNIT, StepTime
 from amin.errors import ConfigError, UnknownNameError
 from amin.policy.interface import Policy
@@ -36,6 +44,8 @@ class SimulatorConfig:
                             too (arXiv 2508.14544, section 2)
     scheduling_policy       priority (vLLM's --scheduling-policy): the more urgent class goes first,
                             whatever the policy, which orders within a class; fcfs: there are none
+    reading_pace            tokens that the reader of a reply takes in a second, where neither it
+                            says so nor a stream promise: what pauses are measured by
     """
 
     num_blocks: int
@@ -52,6 +62,7 @@ class SimulatorConfig:
     seconds_per_swapped_token: float = 0.0
     is_unit_time: bool = False
     scheduling_policy: str = "fcfs"
+    reading_pace: float = READING_PACE
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -72,6 +83,8 @@ class SimulatorConfig:
                 f"allowed: >= max_num_seqs ({self.max_num_seqs})"
             )
         check_scheduling_policy(self.scheduling_policy)
+        if not 0 < self.reading_pace < math.inf:
+            raise ConfigError(f"reading_pace: got {self.reading_pace}, allowed: a number > 0")
         if not 0 <= self.watermark < 1:
             raise ConfigError(f"watermark: got {self.watermark}, allowed: 0 <= watermark < 1")
         if not 0 <= self.seconds_per_swapped_token < float("inf"):
@@ -127,12 +140,14 @@ class SimulatorConfig:
         policy: Policy,
         rules_of: int,
         promise: float | None,
+        has_stream_promise: bool,
         coverage: float,
         max_steps_without_end: int,
     ) -> Limits:
         """The shape as the kernel takes it, with what it must know of the policy.
 
-        `promise` is that of `amin.engine.promise`; vLLM's own schedulers make none. `coverage` is
+        `promise` is that of `amin.engine.promise`, and `has_stream_promise` says whether there is
+        that of `amin.engine.stream_promise`; vLLM's own schedulers make none. `coverage` is
         that of `amin.predictor.online`, 0 without it.
         """
         is_ours = rules_of == POLICY
@@ -151,6 +166,7 @@ class SimulatorConfig:
             lookahead=self.lookahead,
             forecast_floor=self.forecast_floor,
             rules_of=rules_of,
+            preempted_first=int(policy.preempted_first and rules_of != VLLM_PRIORITY),
             has_forecast=int(policy.has_forecast and is_ours),
             leaves_at_bound=int(policy.leaves_at_bound),
             eviction=EVICTIONS[self.eviction],
@@ -164,6 +180,7 @@ class SimulatorConfig:
             ),
             coverage=coverage,
             has_promise=int(has_promise),
+            has_stream_promise=int(is_ours and has_stream_promise),
             has_priorities=int(is_ours and self.scheduling_policy == "priority"),
             promise=float(promise) if promise is not None else math.inf,
             # In the paper's model a step takes 1, whatever is computed in it.

@@ -23,7 +23,7 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
 )
-from amin.engine.settings import READING_PACE, check_tail_promise
+from amin.engine.settings import check_stream_promise, check_tail_promise
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.groups import groups_of
@@ -91,7 +91,8 @@ class SimulatedEngine:
     about those without one; of these, too, the length that remains is learned as replies end
     (`amin.predictor.lengths`). One that learns is asked when a request arrives, having learned from
     all that ended before, and begins each run as it is given. `tail_promise` sets the guard of
-    `amin.engine.promise` over the policy. `seed` breaks ties between victims.
+    `amin.engine.promise` over the policy, and `stream_promise`, tokens that a reader takes in a
+    second, that of `amin.engine.stream_promise`. `seed` breaks ties between victims.
     """
 
     def __init__(
@@ -101,9 +102,12 @@ class SimulatedEngine:
         *,
         predictor: str | Predictor = "constant:1",
         tail_promise: float | None = None,
+        stream_promise: float | None = None,
         seed: int = 0,
     ) -> None:
         check_tail_promise(tail_promise)
+        check_stream_promise(stream_promise)
+        self._stream_promise = stream_promise
         self.config = config
         self._promise = tail_promise
         if tail_promise is not None:
@@ -162,7 +166,12 @@ class SimulatedEngine:
 
     def _limits(self, max_steps_without_end: int) -> Limits:
         return self.config.limits(
-            self._policy, self._rules_of, self._promise, self._coverage, max_steps_without_end
+            self._policy,
+            self._rules_of,
+            self._promise,
+            self._stream_promise is not None,
+            self._coverage,
+            max_steps_without_end,
         )
 
     def _pages(self, ours: Trace, lengths: Ints) -> tuple[Ints, Ints]:
@@ -213,7 +222,7 @@ class SimulatedEngine:
 
     def _seconds_each(self, ours: Trace) -> Floats:
         """Of a token to each reader."""
-        each = np.full(len(ours), seconds_each(READING_PACE))
+        each = np.full(len(ours), seconds_each(self._stream_promise or self.config.reading_pace))
         for i in np.flatnonzero(~np.isnan(ours.reading_pace)).tolist():
             each[i] = seconds_each(float(ours.reading_pace[i]))
         return each

@@ -22,6 +22,7 @@ from amin.engine.projection import Ints
 from amin.engine.promise import level_of
 from amin.engine.rows import (
     ADMISSION,
+    ARRIVAL_INDEX,
     BOUND,
     MAX_TOKENS,
     NUM_COMPUTED,
@@ -65,6 +66,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
+from amin.engine.stream_promise import comes_back
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.choice import group_of
@@ -135,16 +137,20 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
         note(state.survival, HELD, state.groups, slot, state.table[slot, NUM_OUTPUT], 1.0)
     if limits.has_promise:
         note_waiting(state, limits, slot)
-    if limits.rules_of == POLICY:
-        key = rules.order(state.table, slot)
-    elif limits.rules_of == VLLM_PRIORITY:
-        key = state.table[slot, PRIORITY]
-    elif state.table[slot, NUM_PREEMPTIONS] == 0:
-        key = slot
-    else:
+    if limits.has_stream_promise:
+        level = state.table[slot, PRIORITY] if limits.has_priorities else 0
+        arrival = state.table[slot, ARRIVAL_INDEX]
+        comes_back(state.readers, state.returning, slot, arrival, level)
+    if limits.preempted_first and state.table[slot, NUM_PREEMPTIONS]:
         # vLLM's FCFS queue is a deque: a preempted request goes to its front.
         key = state.counts[FRONT]
         state.counts[FRONT] -= 1
+    elif limits.rules_of == POLICY:
+        key = rules.order(state.table, slot)
+    elif limits.rules_of == VLLM_PRIORITY:
+        key = state.table[slot, PRIORITY]
+    else:
+        key = slot
     level, rank = state.table[slot, PRIORITY], state.facts[slot, RANK]
     push(state.heap, state.counts[NUM_WAITING], key, rank, slot, level)
     state.counts[NUM_WAITING] += 1

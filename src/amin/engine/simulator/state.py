@@ -16,6 +16,7 @@ from amin.engine.projection import Ints
 from amin.engine.promise import Rates, new_guard
 from amin.engine.reading import new_readers
 from amin.engine.simulator.prefix_cache import new_cache
+from amin.engine.stream_promise import new_returning
 from amin.policy.compiled import Table
 from amin.predictor.choice import new_gains
 from amin.predictor.features import FEATURES, NUM_GROUPS
@@ -107,6 +108,7 @@ class Limits(NamedTuple):
     lookahead: int
     forecast_floor: int
     rules_of: int
+    preempted_first: int
     has_forecast: int
     leaves_at_bound: int
     eviction: int
@@ -115,6 +117,7 @@ class Limits(NamedTuple):
     learns: int
     coverage: float
     has_promise: int
+    has_stream_promise: int
     has_priorities: int
     promise: float
     rates: Rates
@@ -153,6 +156,7 @@ class State(NamedTuple):
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
     noted, queues  see `amin.engine.promise`; of nobody without one
+    returning      see `amin.engine.stream_promise`
     groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`
@@ -174,6 +178,7 @@ class State(NamedTuple):
     pool: Ints
     noted: Floats
     queues: Ints
+    returning: Ints
     groups: Ints
     survival: Floats3
     gains: Floats
@@ -211,6 +216,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         pool=pool,
         noted=noted,
         queues=queues,
+        returning=new_returning(num_requests if limits.has_stream_promise else 0),
         groups=np.full((num_requests, len(FEATURES)), TOLD),
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),

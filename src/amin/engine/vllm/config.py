@@ -14,7 +14,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from amin.engine.settings import FORECAST_FLOOR, TAIL_PROMISE, check_tail_promise
+from amin.engine.settings import (
+    FORECAST_FLOOR,
+    READING_PACE,
+    TAIL_PROMISE,
+    check_stream_promise,
+    check_tail_promise,
+)
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE, get_policy
 from amin.predictor.catalog import check_predictor_spec
@@ -28,13 +34,15 @@ class AminConfig:
 
     policy             a name from ``amin policies`` or module:ATTRIBUTE
     predictor          as `amin.predictor.catalog.ALLOWED` says
-    client_hints       believe amin_lower, amin_upper, amin_class, amin_client in a request's
-                       vllm_xargs
+    client_hints       believe amin_lower, amin_upper, amin_class, amin_client and
+                       amin_reading_pace in a request's vllm_xargs
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
                        one token (1); with about a block of a paged cache, a seventh of the work is
                        recomputed (docs/design.md has the sweep)
     tail_promise       nobody takes longer than so many times what the worst-off request
                        present would have taken under FCFS (`amin.engine.promise`); None is off
+    stream_promise     tokens that the reader of a streamed reply takes in a second: once a reply
+                       has begun, it does not wait (`amin.engine.stream_promise`); None is off
     lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
     log_file           where each request is written down as it ends (`amin.workload.log`), for
                        training and for replays; empty: nowhere. Of both files each engine of a
@@ -50,6 +58,7 @@ class AminConfig:
     client_hints: bool = False
     forecast_floor: int = FORECAST_FLOOR
     tail_promise: float | None = TAIL_PROMISE
+    stream_promise: float | None = READING_PACE
     lengths_file: str = ""
     log_file: str = ""
     log_prompts: bool = False
@@ -71,6 +80,7 @@ class AminConfig:
         if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
             raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
         check_tail_promise(self.tail_promise)
+        check_stream_promise(self.stream_promise)
         budget = self.decision_budget_ms
         if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
             raise ConfigError(f"decision_budget_ms: got {budget!r}, allowed: a number > 0")

@@ -7,7 +7,8 @@ scheduled on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from amin.engine.vllm.keeper import Keeper
 from amin.engine.vllm.ledger import Ledger
 from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import IsAlike, Key
+from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
+from amin.policy.compiled import Slots
 
 NOT_NOTED = -1
 """In place of the number of tokens with which a request was noted as waiting."""
@@ -32,10 +35,17 @@ NOT_NOTED = -1
 class Decisions:
     """`config` is what the operator set, `rank` which of the server's engines this is.
 
-    `scheduler` is read, through the seam, and not changed.
+    `scheduler` is read, through the seam, and not changed. `clock` gives the engine's time in
+    seconds, and never goes back.
     """
 
-    def __init__(self, scheduler: Any, config: AminConfig, rank: int = 0) -> None:
+    def __init__(
+        self,
+        scheduler: Any,
+        config: AminConfig,
+        rank: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         secret, lengths_file = server_secret(config.lengths_file), config.lengths_file
         config = config.of_rank(rank)
         self.policy = get_policy(config.policy)
@@ -48,7 +58,13 @@ class Decisions:
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         floor, by_class = config.forecast_floor, self.has_priorities
-        self.memory = Memory(scheduler, cache, self.ledger, self.policy, floor, by_class)
+        self.clock = clock
+        self._now = 0.0
+        self.streams = None
+        if config.stream_promise is not None:
+            self.streams = StreamGuard(config.stream_promise, by_class)
+        spared = self._who_has_to_spare if self.streams else None
+        self.memory = Memory(scheduler, cache, self.ledger, self.policy, floor, by_class, spared)
         self._keeper = None
         if lengths_file:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
@@ -85,6 +101,7 @@ class Decisions:
 
     def victims(self) -> list[int]:
         """Who must leave in the step that begins, as indices into the running list."""
+        self._now = self.clock()
         self.memory.begin_step()
         return self.memory.victims()
 
@@ -107,8 +124,12 @@ class Decisions:
         # Without a forecast, vLLM's own test of what fits now is the whole admission.
         return not self.policy.has_forecast or self.memory.admits(request)
 
-    def overdue(self) -> seam.Request | None:
-        """Who goes next whatever the policy says; mostly None."""
+    def due(self, head: seam.Request) -> seam.Request | None:
+        """Who goes next in place of the policy's `head`, by a promise; mostly None."""
+        if self.streams:
+            pressing = self.streams.pressing(self._now)
+            if pressing and not (self.has_priorities and pressing.priority > head.priority):
+                return pressing
         return self.guard.overdue() if self.guard else None
 
     def left(self, request: seam.Request) -> None:
@@ -117,6 +138,8 @@ class Decisions:
         self._hold(request, 0)
         if self.guard:
             self.guard.leaves(request)
+        if self.streams:
+            self.streams.leaves(request.amin_slot)
 
     def returned(self, request: seam.Request) -> None:
         """It left in this step, and waits on as before."""
@@ -124,16 +147,24 @@ class Decisions:
         self._hold(request, request.num_output_tokens)
         if self.guard:
             self.guard.returns(request)
+        if self.streams:
+            self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
 
     def hidden(self, requests: list[seam.Request]) -> None:
         """They wait, but cannot be next in this step."""
         if self.guard:
             self.guard.hidden(requests)
+        if self.streams:
+            for request in requests:
+                self.streams.leaves(request.amin_slot)
 
     def shown(self, requests: list[seam.Request]) -> None:
         """They can be next again."""
         if self.guard:
             self.guard.shown(requests)
+        if self.streams:
+            for request in requests:
+                self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
 
     def skipped_alike(self, request: seam.Request) -> IsAlike | None:
         """Of a request that vLLM took from the queue: whom it would skip for the same reason."""
@@ -149,8 +180,10 @@ class Decisions:
                 self.guard.worked(in_use, num_running, output.total_num_scheduled_tokens)
 
     def learned(self) -> None:
-        """A step's output has come: now and then, learn from all replies so far."""
+        """A step's output has come: readers get it, and now and then lengths are learned."""
         running = seam.running(self._scheduler)
+        if self.streams:
+            self.streams.tokens_came(running, self.clock())
         if self.guard:
             self.guard.running_changed()
         if not self.lengths.is_due:
@@ -178,6 +211,8 @@ class Decisions:
         """It has finished or was aborted: learn from it, and forget it."""
         try:
             self.intake.ended(request)
+            if self.streams:
+                self.streams.leaves(request.amin_slot)
             if self.guard:
                 self.guard.running_changed()
                 self.guard.ended(request)
@@ -193,6 +228,8 @@ class Decisions:
     def _enter(self, request: seam.Request, known: Known) -> None:
         request.amin_slot = self.ledger.open(*known)
         request.amin_held, request.amin_num_tokens, request.amin_preemption = 0, NOT_NOTED, 0
+        if self.streams:
+            self.streams.arrived(request.amin_slot, known.facts.reading_pace)
         if self.guard:
             waits_at_once = seam.waits_at_once(request)
             self.guard.arrived(request, seam.running(self._scheduler), waits_at_once)
@@ -205,7 +242,13 @@ class Decisions:
             self.guard.waits(request)
         else:
             self.ledger.waits(request.amin_slot, request.num_prompt_tokens, made)
+        if self.streams and made:
+            self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
         self._hold(request, made)
+
+    def _who_has_to_spare(self, slots: Slots) -> Slots:
+        assert self.streams is not None
+        return self.streams.who_has_to_spare(slots, self._now)
 
     def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
         """A reply that waits with some of it made counts among those that are longer."""

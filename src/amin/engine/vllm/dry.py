@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amin.engine.settings import check_scheduling_policy
+from amin.engine.settings import READING_PACE, check_scheduling_policy
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
 from amin.engine.vllm import seam
@@ -60,7 +60,7 @@ class DryConfig:
     adapters a step may use; 0 is a model without any. `scheduling_policy` is vLLM's own: with
     "priority" a request's priority means something. Of `num_speculative_tokens` drafts (n-gram) the
     imaginary model takes some, always the same. Prompts are begun in every so many steps, as vLLM's
-    `prefill_schedule_interval` has it.
+    `prefill_schedule_interval` has it. `reading_pace` is as in `SimulatorConfig`.
     """
 
     num_gpu_blocks: int = 512
@@ -77,6 +77,7 @@ class DryConfig:
     scheduling_policy: str = "fcfs"
     num_speculative_tokens: int = 0
     prefill_schedule_interval: int = 1
+    reading_pace: float = READING_PACE
     step_time: StepTime = field(default_factory=StepTime)
 
     def __post_init__(self) -> None:
@@ -122,6 +123,8 @@ class DryEngine:
         self._num_steps = 0
         self._settings = scheduler
         self.scheduler = _make_scheduler(config, scheduler)
+        if isinstance(self.scheduler, AminScheduler):
+            self.scheduler.amin.clock = lambda: self.clock
         self._own_tokens: dict[str, int] = {}
         self._block_hasher = None
         if config.enable_prefix_caching:
@@ -136,6 +139,7 @@ class DryEngine:
         *,
         predictor: str = "constant:1",
         tail_promise: float | None = None,
+        stream_promise: float | None = None,
         seed: int = 0,
         **more: Any,
     ) -> DryEngine:
@@ -154,6 +158,7 @@ class DryEngine:
             enable_prefix_caching=shape.enable_prefix_caching,
             watermark=shape.watermark,
             scheduling_policy=shape.scheduling_policy,
+            reading_pace=shape.reading_pace,
             step_time=shape.step_time,
             **more,
         )
@@ -165,6 +170,7 @@ class DryEngine:
             client_hints=True,
             forecast_floor=shape.forecast_floor,
             tail_promise=tail_promise,
+            stream_promise=stream_promise,
             seed=seed,
         )
         return cls(config, settings)
@@ -172,10 +178,7 @@ class DryEngine:
     def run(self, jobs: Sequence[Job]) -> RunResult:
         """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""
         check_workload(jobs)
-        paces = {job.request.request_id: job.request.reading_pace for job in jobs}
-        observer = Observer(
-            self.scheduler, lambda: self.clock, lambda request: paces[request.request_id]
-        )
+        observer = Observer(self.scheduler, lambda: self.clock, self._paces(jobs))
         rejected = [job for job in jobs if not self._can_ever_run(job)]
         arriving = deque(job for job in jobs if self._can_ever_run(job))
         lengths = {job.request.request_id: job.num_output_tokens for job in arriving}
@@ -199,6 +202,15 @@ class DryEngine:
             engine="vllm-dry",
             seed=self._settings.seed if isinstance(self._settings, AminConfig) else 0,
         )
+
+    def _paces(self, jobs: Sequence[Job]) -> Callable[[seam.Request], float]:
+        """How fast each reply is read: as it says, as is promised of all, or as people read."""
+        settings, usual = self._settings, self.config.reading_pace
+        if isinstance(settings, AminConfig) and settings.stream_promise is not None:
+            usual = settings.stream_promise
+        said = {job.request.request_id: job.request.reading_pace for job in jobs}
+        paces = {name: usual if pace is None else pace for name, pace in said.items()}
+        return lambda request: paces[request.request_id]
 
     def _can_ever_run(self, job: Job) -> bool:
         # vLLM's frontend refuses these; a scheduler would wait for them for ever.
@@ -282,6 +294,8 @@ class DryEngine:
             hints["amin_class"] = request.predicted_class
         if request.client is not None:
             hints["amin_client"] = request.client
+        if request.reading_pace is not None:
+            hints["amin_reading_pace"] = request.reading_pace
         if request.hint is not None:
             hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
         own = self._own_tokens.setdefault(

@@ -2,6 +2,8 @@
 
 ``amin_lower``, ``amin_upper``  integers, the interval of the output length in tokens
 ``amin_class``                  a short string, the row of the server's class table
+``amin_reading_pace``           tokens that its reader takes in a second, at most 1,000; 0: nobody
+                                reads along, and nothing is promised of pauses
 ``amin_client``                 a short string, whose requests are alike: a tenant, an application
 
 Believed only where the operator sets `client_hints`: a client that lies would jump the queue.
@@ -18,7 +20,8 @@ from amin.request import LengthEstimate, is_text
 
 MAX_TOKENS = 10**9
 MAX_NAME_LENGTH = 128
-FIELDS = ("amin_lower", "amin_upper", "amin_class", "amin_client")
+MAX_PACE = 1000
+FIELDS = ("amin_lower", "amin_upper", "amin_class", "amin_client", "amin_reading_pace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Hints:
     estimate: LengthEstimate | None = None
     predicted_class: str | None = None
     client: str | None = None
+    reading_pace: float | None = None
 
 
 def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
@@ -45,7 +49,12 @@ def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
     if lower is not None or upper is not None:
         limit = max(max_tokens, 1)
         estimate = LengthEstimate(lower or 1, max(upper or limit, lower or 1)).clamp(limit)
-    return Hints(estimate, *(_name(field, extra_args.get(field)) for field in FIELDS[2:]))
+    return Hints(
+        estimate,
+        _name("amin_class", extra_args.get("amin_class")),
+        _name("amin_client", extra_args.get("amin_client")),
+        _pace(extra_args.get("amin_reading_pace")),
+    )
 
 
 def _token_count(field: str, value: Any) -> int | None:
@@ -54,6 +63,14 @@ def _token_count(field: str, value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS:
         raise HintError(field, value, f"an integer from 1 to {MAX_TOKENS}")
     return value
+
+
+def _pace(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_PACE:
+        raise HintError("amin_reading_pace", value, f"a number from 0 to {MAX_PACE}")
+    return float(value)
 
 
 def _name(field: str, value: Any) -> str | None:

@@ -67,6 +67,7 @@ class Intake:
         """What is known, with the interval to believe until `answers` has a better one."""
         notes = taken_from(request.sampling_params)
         hints = self._hints(request)
+        pace = seam.reading_pace(request) if hints.reading_pace is None else hints.reading_pace
         facts = Request(
             request_id=request.request_id,
             num_prompt_tokens=request.num_prompt_tokens,
@@ -79,6 +80,7 @@ class Intake:
             prompt_token_ids=request.prompt_token_ids or (),
             client=hints.client or seam.adapter(request) or notes.client or request.cache_salt,
             prompt=notes.prompt if self._log_prompts else None,
+            reading_pace=pace,
             foretold=notes.foretold if self._needs_text else None,
         )
         estimate = hints.estimate

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from amin.engine.expectation import expect_slot
 from amin.engine.rows import (
     ADMISSION,
+    ARRIVAL_INDEX,
     BOUND,
     LOWER,
     MAX_TOKENS,
@@ -115,6 +116,10 @@ class Ledger:
     def view(self, request_id: str) -> RequestView:
         """What the policy sees of the request now."""
         return RequestView(*self.table[self._slots[request_id]].tolist())
+
+    def arrival_of(self, slot: int) -> int:
+        """Its number in the order of arrival."""
+        return int(self.table[slot, ARRIVAL_INDEX])
 
     def waits(self, slot: int, num_prompt_tokens: int, num_output_tokens: int) -> None:
         """The request waits (again), holding no memory. Output may still arrive while it does."""

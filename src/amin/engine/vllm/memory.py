@@ -6,6 +6,7 @@ leave. Reads the scheduler, through the seam, and the ledger; changes neither qu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ class Memory:
     """The KV cache of `scheduler` under `policy`.
 
     Every forecast is at least `floor` tokens. With `has_priorities` the least urgent leave first,
-    and of these whom the policy says.
+    and of these whom the policy says; between the two, those first of whom `spared` (slots -> 1
+    or 0) says that they may.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class Memory:
         policy: Policy,
         floor: int,
         has_priorities: bool = False,
+        spared: Callable[[Slots], Slots] | None = None,
     ) -> None:
+        self._spared = spared
         self._has_priorities = has_priorities
         self._scheduler = scheduler
         self._cache = cache
@@ -134,6 +138,8 @@ class Memory:
         keys = self._rules.preemption_order(self._ledger.table, slots)
         staying = np.ones(len(slots), bool)
         sorting: tuple[Any, ...] = self._ledger.ties[slots], keys
+        if self._spared is not None:
+            sorting = *sorting, -self._spared(slots)
         if self._has_priorities:
             sorting = *sorting, -self._ledger.table[slots, PRIORITY]
         for index in np.lexsort(sorting).tolist():

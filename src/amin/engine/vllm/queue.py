@@ -23,12 +23,17 @@ def _nothing(about: object) -> None:
     """Nobody is told, and nobody hidden."""
 
 
+def _nobody(head: Request) -> Request | None:
+    """No promise is made."""
+    return None
+
+
 class PolicyQueue(RequestQueue):  # type: ignore[misc]
     """A heap of entries. Removal is lazy: a removed entry is dropped when it surfaces.
 
     key            request -> `Key`, asked when the request enters
     is_admissible  request -> whether it may be admitted now, asked of the head by ``bool(queue)``
-    overdue        () -> who goes next whatever its key, or None
+    due            the request with the smallest key -> who goes next in its place, or None
     leaves         request -> None, told of each that waits no longer
     returns        request -> None, told of each that left in this step and waits on unchanged
     hides          request -> of one that vLLM took and skipped, or None: who else would be skipped
@@ -40,7 +45,7 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
         self,
         key: Callable[[Request], Key],
         is_admissible: Callable[[Request], bool],
-        overdue: Callable[[], Request | None] = lambda: None,
+        due: Callable[[Request], Request | None] = _nobody,
         leaves: Callable[[Request], None] = _nothing,
         returns: Callable[[Request], None] = _nothing,
         hides: Callable[[Request], IsAlike | None] = _nothing,
@@ -49,7 +54,7 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
     ) -> None:
         self._key = key
         self._is_admissible = is_admissible
-        self._overdue = overdue
+        self._due = due
         self._leaves = leaves
         self._returns = returns
         self._hides = hides
@@ -143,13 +148,12 @@ class PolicyQueue(RequestQueue):  # type: ignore[misc]
     def _next(self) -> Request | None:
         if not self._live:
             return None
-        overdue = self._overdue()
-        if overdue is not None and overdue.request_id in self._live:
-            return overdue
         heap = self._heap
         while self._live.get(heap[0][-1].request_id) is not heap[0]:
             heapq.heappop(heap)
-        return heap[0][-1]
+        head = heap[0][-1]
+        due = self._due(head)
+        return due if due is not None and due.request_id in self._live else head
 
     def _hide(self, is_alike: IsAlike) -> None:
         alike = {

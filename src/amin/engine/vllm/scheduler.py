@@ -17,7 +17,7 @@ from typing import Any
 
 from amin import __version__
 from amin.engine.boundary import Boundary
-from amin.engine.settings import tail_promise_in_words
+from amin.engine.settings import promise_in_words
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
@@ -54,18 +54,19 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
         self._policy_queue = PolicyQueue(
-            self._key, self._admits, self._overdue, self._left, self._returned,
+            self._key, self._admits, self._due, self._left, self._returned,
             # Only where a limit on adapters may skip somebody.
             *((self._skipped_alike, self._hidden, self._shown) if self.lora_config else ()),
         )  # fmt: skip
         self.waiting = self._policy_queue
         seam.own_skipped_queue(self)
         seam.logger.info(
-            "amin %s: policy %s, predictor %s, tail promise %s, client hints %s",
+            "amin %s: policy %s, predictor %s, tail promise %s, stream promise %s, client hints %s",
             __version__,
             self.amin.policy.name,
             config.predictor,
-            tail_promise_in_words(config.tail_promise),
+            promise_in_words(config.tail_promise),
+            promise_in_words(config.stream_promise),
             "believed" if config.client_hints else "ignored",
         )
 
@@ -137,8 +138,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def _admits(self, request: seam.Request) -> bool:
         return self.amin_boundary.ask("admission", True, self.amin.admits, request)
 
-    def _overdue(self) -> seam.Request | None:
-        return self.amin_boundary.ask("promise", None, self.amin.overdue)
+    def _due(self, head: seam.Request) -> seam.Request | None:
+        return self.amin_boundary.ask("promise", None, self.amin.due, head)
 
     def _left(self, request: seam.Request) -> None:
         self.amin_boundary.ask("leaving the queue", None, self.amin.left, request)

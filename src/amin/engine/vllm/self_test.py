@@ -57,7 +57,8 @@ def decided(policy: str) -> dict[str, list[int]]:
     if policy in STOCK:
         engine = DryEngine(shape, policy)
     else:
-        paper: Any = {"client_hints": True, "forecast_floor": 1, "tail_promise": None}
+        paper: Any = {"client_hints": True, "forecast_floor": 1}
+        paper |= {"tail_promise": None, "stream_promise": None}
         engine = DryEngine(shape, AminConfig(policy, "constant:1", **paper))
     records = sorted(engine.run(jobs()).records, key=lambda record: record.request_id)
     faults = getattr(engine.scheduler, "amin_boundary", None)

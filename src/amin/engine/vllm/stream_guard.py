@@ -1,0 +1,87 @@
+"""The stream promise inside vLLM: the books of `amin.engine.stream_promise`, kept by request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from amin.engine.projection import Ints
+from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
+from amin.engine.stream_promise import (
+    IS_IN,
+    SIZE,
+    comes_back,
+    is_back,
+    new_returning,
+    pressing,
+    who_has_to_spare,
+)
+from amin.engine.vllm import seam
+
+
+class StreamGuard:
+    """How far each reader is, and whose slack ends first.
+
+    `pace` is how many tokens a reader takes in a second, where a request does not say. With
+    `has_priorities`, requests have classes of priority.
+    """
+
+    def __init__(self, pace: float, has_priorities: bool = False) -> None:
+        self._each = seconds_each(pace)
+        self._has_priorities = has_priorities
+        self._readers = new_readers(256)
+        self._returning = new_returning(256)
+        self._waiting: dict[int, seam.Request] = {}
+        # Compile now, not in the first step under load.
+        nobody = np.zeros(0, np.int64)
+        all_get(self._readers, nobody, nobody, 0.0)
+        comes_back(self._readers, self._returning, 0, 0, 0)
+        is_back(self._returning, 0)
+        pressing(self._returning, 0.0)
+        who_has_to_spare(self._readers, nobody, 0.0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits for its reader."""
+        return not (self._waiting or self._returning[SIZE, 0] or self._returning[IS_IN].any())
+
+    def arrived(self, slot: int, pace: float | None) -> None:
+        """A new request in this slot, whose reply is read at this pace; None for the usual one."""
+        size = len(self._readers)
+        if slot >= size:
+            self._readers = np.vstack([self._readers, new_readers(size)])
+            more = new_returning(2 * size)
+            more[:, :size] = self._returning[:, :size]
+            self._returning = more
+        self._readers[slot] = 0.0
+        self._readers[slot, SECONDS_EACH] = self._each if pace is None else seconds_each(pace)
+
+    def tokens_came(self, running: Sequence[seam.Request], now: float) -> None:
+        """A step's output has come: those who run may have made more."""
+        slots = np.array([request.amin_slot for request in running], np.int64)
+        made = np.array([request.num_output_tokens for request in running], np.int64)
+        all_get(self._readers, slots, made, now)
+
+    def waits(self, request: seam.Request, arrival: int) -> None:
+        """It waits, for the first time or again, or it is hidden no longer."""
+        slot = request.amin_slot
+        self.leaves(slot)
+        level = request.priority if self._has_priorities else 0
+        comes_back(self._readers, self._returning, slot, arrival, level)
+        self._waiting[slot] = request
+
+    def leaves(self, slot: int) -> None:
+        """It waits no longer, or cannot be next in this step."""
+        if self._waiting.pop(slot, None) is not None:
+            is_back(self._returning, slot)
+
+    def pressing(self, now: float) -> seam.Request | None:
+        """Whose slack ends first, if that is soon; mostly None."""
+        slot = pressing(self._returning, now)
+        return self._waiting[slot] if slot >= 0 else None
+
+    def who_has_to_spare(self, slots: Ints, now: float) -> Ints:
+        """1 for each whose reader would not notice at once if it left now, else 0."""
+        found: Ints = who_has_to_spare(self._readers, slots, now)
+        return found
