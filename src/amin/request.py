@@ -125,6 +125,8 @@ class RequestView(NamedTuple):
     mean_remaining        tokens of output that were expected to remain, >= 1, and
     mean_square_remaining   the expected square of that number, both as of when the request last
                           began to wait
+    num_cached_tokens     tokens of the prompt that the prefix cache held when it was last looked
+                          up, while the request waited; they need not be computed
     ====================  ====================================================================
     """
 
@@ -141,3 +143,4 @@ class RequestView(NamedTuple):
     num_preemptions: int
     mean_remaining: int
     mean_square_remaining: int
+    num_cached_tokens: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from tests.dry.simulated import REQUEST, SHAPES, assert_decided_alike, check_on_random_workloads
@@ -15,7 +16,9 @@ from amin.policy.catalog import SERVABLE
 from amin.request import LengthEstimate, Request
 from amin.workload.hashed_prompt import HashedPrompt
 from amin.workload.interface import Job
+from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.read import read_trace
+from amin.workload.templates import with_templates
 
 pytestmark = pytest.mark.dry
 
@@ -59,7 +62,9 @@ def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any])
 
 
 @pytest.mark.shared_data
-@pytest.mark.parametrize("policy", ["vllm-fcfs", "vllm-priority", "amin-dynamic"])
+@pytest.mark.parametrize(
+    "policy", ["vllm-fcfs", "vllm-priority", "amin-dynamic", "expected-volume"]
+)
 def test_decides_as_vllm_on_mooncakes_prefixes(policy: str) -> None:
     """300 prompts that share prefixes, far more at once than the memory can serve."""
     if not MOONCAKE.exists():
@@ -67,5 +72,24 @@ def test_decides_as_vllm_on_mooncakes_prefixes(policy: str) -> None:
     jobs = list(read_trace(MOONCAKE)[:300])
     shape: dict[str, Any] = {"num_blocks": 8000, "block_size": 16, "max_num_batched_tokens": 8192}
     shape |= {"forecast_floor": 16, "enable_prefix_caching": True, "max_model_len": 10**6}
+    if policy == "expected-volume":
+        shape |= {"tail_promise": 1.0, "stream_promise": 10.0}
     real = assert_decided_alike(policy, shape, StepTime(0.02, 0.00003), jobs)
     assert any(record.num_preemptions for record in real.records)
+
+
+@pytest.mark.parametrize("sizes", [[1024] * 3, [2048, 256]])
+def test_decides_as_vllm_behind_templates(sizes: list[int]) -> None:
+    """The default on 400 chat prompts behind templates, far above capacity: what is found in the
+    cache counts for the order and for the promises, and changes while requests wait."""
+    trace = lmsys_like(
+        embedded_replies(3000, seed=7), num_requests=400, requests_per_second=9, seed=7
+    )
+    shape: dict[str, Any] = {"num_blocks": 400, "block_size": 16, "forecast_floor": 15}
+    shape |= {"enable_prefix_caching": True, "tail_promise": 1.0, "stream_promise": 10.0}
+    shape |= {"predictor": "online"}
+    jobs = list(with_templates(trace, np.array(sizes), 7, share=0.7))
+    real = assert_decided_alike(
+        "expected-volume", shape | {"predictor": "online"}, StepTime(), jobs
+    )
+    assert sum(record.num_preemptions for record in real.records) > 20

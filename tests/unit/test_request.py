@@ -70,6 +70,7 @@ def test_a_policy_cannot_see_the_true_length() -> None:
         "num_preemptions",
         "mean_remaining",
         "mean_square_remaining",
+        "num_cached_tokens",
     )
     assert set(RequestView.__annotations__.values()) == {"int"} or all(
         "int" in str(t) for t in RequestView.__annotations__.values()

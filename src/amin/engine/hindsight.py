@@ -42,9 +42,9 @@ from amin.engine.rows import (
     ARRIVAL_INDEX,
     MAX_TOKENS,
     NUM_OUTPUT,
-    NUM_PROMPT,
     PRIORITY,
     hold_nothing,
+    own_prompt,
 )
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
@@ -87,7 +87,7 @@ def work_as_urgent(books: Books, slots: Ints, made: Ints, uncomputed: Ints, leve
     for i in range(slots.size):
         if books.queues[LEVEL, slots[i]] <= level:
             mean, square = moments(books, slots[i], made[i])
-            held = books.table[slots[i], NUM_PROMPT] + made[i]
+            held = own_prompt(books.table, slots[i]) + made[i]
             work += work_of(held, mean, square, uncomputed[i], books.rates)
     return work
 
@@ -107,7 +107,7 @@ def waiting_as_urgent(books: Books, level: int) -> float:
 @cached_njit
 def finds(books: Books, slot: int, work: float, before: float) -> None:
     """A request arrives after so much `work`; `before` is expected of all who go before it."""
-    noted, prompt = books.noted, books.table[slot, NUM_PROMPT]
+    noted, prompt = books.noted, own_prompt(books.table, slot)
     mean, square = moments(books, slot, 0)
     noted[slot, TOTAL] = work_of(prompt, mean, square, prompt, books.rates)
     noted[slot, LENGTH] = mean
@@ -179,7 +179,7 @@ def wait_again(books: Books, slots: Ints) -> None:
 
 @called_njit
 def _expect(books: Books, slot: int, made: int, mean: float, square: float) -> float:
-    held = books.table[slot, NUM_PROMPT] + made
+    held = own_prompt(books.table, slot) + made
     expected = np.floor(work_of(held, mean, square, held, books.rates))
     books.noted[slot, EXPECTED] = expected
     books.noted[slot, SERVICE] = mean * books.rates.per_step
@@ -189,7 +189,7 @@ def _expect(books: Books, slot: int, made: int, mean: float, square: float) -> f
 @cached_njit
 def is_known(books: Books, slot: int, num_tokens: int) -> None:
     """A request ended after so many tokens."""
-    prompt, length = books.table[slot, NUM_PROMPT], float(num_tokens)
+    prompt, length = own_prompt(books.table, slot), float(num_tokens)
     total = work_of(prompt, length, length * length, prompt, books.rates)
     ends(books.noted, books.queues, slot, total)
 
@@ -211,7 +211,7 @@ def recount(books: Books) -> float:
     noted[end, CHANGE:] = 0.0
     slot = queues[NEXT, end]
     while slot < end:
-        made, prompt = books.table[slot, NUM_OUTPUT], books.table[slot, NUM_PROMPT]
+        made, prompt = books.table[slot, NUM_OUTPUT], own_prompt(books.table, slot)
         mean, square = moments(books, slot, made)
         length, length_square = made + mean, made * made + 2 * made * mean + square
         total = work_of(prompt, length, length_square, prompt, rates)

@@ -25,6 +25,7 @@ ADMISSION = COLUMN["admission_index"]
 NUM_PREEMPTIONS = COLUMN["num_preemptions"]
 MEAN_REMAINING = COLUMN["mean_remaining"]
 SQUARE_REMAINING = COLUMN["mean_square_remaining"]
+NUM_CACHED = COLUMN["num_cached_tokens"]
 
 PRIORITY_LIMIT = 2**20
 """Priorities beyond +-2**20 are clamped, so that a rule may pack one with another key."""
@@ -46,6 +47,12 @@ def hold_nothing(table: Ints, slot: int, num_prompt: int, num_output: int) -> No
     table[slot, NUM_PROMPT], table[slot, NUM_OUTPUT] = num_prompt, num_output
     table[slot, NUM_COMPUTED] = 0
     table[slot, ADMISSION] = -1
+
+
+@called_njit
+def own_prompt(table: Ints, slot: int) -> int:
+    """Tokens of the prompt that the cache did not hold: what it costs."""
+    return int(table[slot, NUM_PROMPT] - table[slot, NUM_CACHED])
 
 
 @called_njit

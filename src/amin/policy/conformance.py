@@ -49,6 +49,7 @@ def random_views(num_views: int, seed: int) -> Iterator[RequestView]:
             num_preemptions=rng.choice((0, rng.randint(0, 100))),
             mean_remaining=rng.randint(1, max_tokens),
             mean_square_remaining=rng.randint(1, max_tokens) ** 2,
+            num_cached_tokens=rng.choice((0, rng.randint(0, prompt - 1))),
         )
 
 

@@ -21,7 +21,7 @@ _MANY_TOKENS = 2**40
 
 def smallest_expected_volume_first(r: RequestView) -> int:
     """Smallest expected memory x time of what remains, as of when the request began to wait."""
-    held = r.num_prompt_tokens + r.num_output_tokens + HALF_A_BLOCK
+    held = r.num_prompt_tokens - r.num_cached_tokens + r.num_output_tokens + HALF_A_BLOCK
     return r.mean_remaining * held + r.mean_square_remaining // 2
 
 

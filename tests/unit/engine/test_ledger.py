@@ -50,6 +50,7 @@ def test_an_arrival_has_the_prediction_and_the_first_belief() -> None:
         # Nothing is learned yet, and no more than 100 is allowed.
         "mean_remaining": 100,
         "mean_square_remaining": 100**2,
+        "num_cached_tokens": 0,
     }
 
 

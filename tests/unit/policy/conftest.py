@@ -26,5 +26,6 @@ def view() -> MakeView:
         num_preemptions=0,
         mean_remaining=27,
         mean_square_remaining=729,
+        num_cached_tokens=0,
     )
     return usual._replace

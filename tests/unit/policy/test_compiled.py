@@ -20,6 +20,7 @@ views = st.builds(
     st.integers(0, 2**20),
     tokens,
     st.integers(1, 2**61),
+    tokens,
 )
 
 

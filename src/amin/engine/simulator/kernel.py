@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from amin.engine.reading import gets
-from amin.engine.rows import LOWER, NUM_PROMPT
+from amin.engine.rows import LOWER, NUM_CACHED, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
+from amin.engine.simulator.lookups import look_again
 from amin.engine.simulator.running import (
     believe,
     end_slices,
@@ -47,6 +48,7 @@ from amin.engine.simulator.state import (
     SAMPLE_STRIDE,
     SCHEDULED,
     SECONDS,
+    SHARED,
     SLOT,
     STEPS_SINCE_END,
     TOKEN_BUDGET,
@@ -59,6 +61,7 @@ from amin.engine.simulator.state import (
 )
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
+from amin.policy.volume import HALF_A_BLOCK
 from amin.predictor.survival import is_due
 
 ENDED, GOES_ON, LIVELOCK, ASKS = range(4)
@@ -130,6 +133,8 @@ def _schedule(state: State, limits: Limits, rules: Rules) -> None:
     if limits.leaves_at_bound:
         end_slices(state, limits, rules)
     if limits.rules_of == POLICY:
+        if limits.has_prefix_cache:
+            look_again(state, limits, rules)
         move_victims(state, limits, rules)
     serve_running(state, limits, rules)
     if counts[NUM_PREEMPTED] == 0 or limits.is_unit_time:
@@ -183,7 +188,11 @@ def _end_step(state: State, limits: Limits) -> None:
     in_use = (limits.num_blocks - counts[NUM_FREE_BLOCKS]) * limits.block_size
     computed = limits.max_num_batched_tokens - counts[TOKEN_BUDGET]
     in_seqs = limits.rates.per_seq * counts[NUM_RUNNING]
-    state.clock[WORK_DONE] += max(in_use, in_seqs) + limits.rates.per_token * computed
+    held = in_use
+    if limits.has_prefix_cache and limits.has_promise:
+        held = min(_num_own_tokens(state), in_use)
+        state.clock[SHARED] = in_use - held
+    state.clock[WORK_DONE] += max(held, in_seqs) + limits.rates.per_token * computed
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]
@@ -213,6 +222,16 @@ def _end_step(state: State, limits: Limits) -> None:
     counts[NUM_COMPUTING] = num_computing
     # Of a prefix that many share, each has counted the tokens.
     counts[PEAK_KV_TOKENS] = max(counts[PEAK_KV_TOKENS], min(kv_tokens, in_use))
+
+
+@called_njit
+def _num_own_tokens(state: State) -> int:
+    """As `amin.engine.vllm.guard.TailGuard.worked`: without what others may hold as well."""
+    own = 0
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        end = state.lanes[lane, COMPUTED] + state.lanes[lane, SCHEDULED]
+        own += end - state.table[state.lanes[lane, SLOT], NUM_CACHED] + HALF_A_BLOCK
+    return int(own)
 
 
 @called_njit

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from amin.engine.hindsight import is_known, is_recount_due, recount
 from amin.engine.rows import LOWER, MAX_TOKENS
+from amin.engine.simulator.books import books_of
 from amin.engine.simulator.groups import ANEW
-from amin.engine.simulator.running import books_of, sync, those_who_run
+from amin.engine.simulator.running import sync, those_who_run
 from amin.engine.simulator.state import (
     ENDED_AT_RECOUNT,
     ENDS_SINCE_REFRESH,

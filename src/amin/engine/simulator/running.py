@@ -11,7 +11,6 @@ import numpy as np
 from amin.engine.expectation import expect
 from amin.engine.heap import push
 from amin.engine.hindsight import (
-    Books,
     begins_to_wait,
     finds,
     remaining_work,
@@ -32,6 +31,8 @@ from amin.engine.rows import (
     PRIORITY,
     bounded,
 )
+from amin.engine.simulator.books import books_of
+from amin.engine.simulator.lookups import joins
 from amin.engine.simulator.prefix_cache import note_full, release, take
 from amin.engine.simulator.state import (
     ARRIVAL,
@@ -131,6 +132,8 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
 @called_njit
 def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     """The request waits, at the place that the policy gives."""
+    if limits.has_prefix_cache and limits.rules_of == POLICY:
+        joins(state, limits, slot)
     group = group_of(state.survival, state.groups, state.gains, slot)
     expect(state.table, state.survival, group, slot)
     if limits.learns:
@@ -154,15 +157,6 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     level, rank = state.table[slot, PRIORITY], state.facts[slot, RANK]
     push(state.heap, state.counts[NUM_WAITING], key, rank, slot, level)
     state.counts[NUM_WAITING] += 1
-
-
-@called_njit
-def books_of(state: State, limits: Limits) -> Books:
-    """What the tail promise keeps."""
-    return Books(
-        state.table, state.groups, state.survival, state.gains, state.noted, state.queues,
-        limits.rates,
-    )  # fmt: skip
 
 
 @called_njit

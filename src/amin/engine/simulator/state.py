@@ -83,7 +83,7 @@ ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
 
 # What `State.clock` has: seconds; and for the tail promise the work done so far, and the work that
 # is expected of all who wait.
-SECONDS, WORK_DONE, WAITING_WORK = range(3)
+SECONDS, WORK_DONE, WAITING_WORK, SHARED = range(4)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
 # ends; blocks held; tokens computed in this step; and the frontier, as above. The last column has
@@ -157,6 +157,7 @@ class State(NamedTuple):
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
     noted, queues  see `amin.engine.promise`; of nobody without one
     returning      see `amin.engine.stream_promise`
+    lookups        see `amin.engine.simulator.lookups`
     groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`
@@ -179,6 +180,7 @@ class State(NamedTuple):
     noted: Floats
     queues: Ints
     returning: Ints
+    lookups: Ints
     groups: Ints
     survival: Floats3
     gains: Floats
@@ -218,9 +220,10 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         queues=queues,
         returning=new_returning(num_requests if limits.has_stream_promise else 0),
         groups=np.full((num_requests, len(FEATURES)), TOLD),
+        lookups=np.zeros((3, num_requests + 1 if limits.has_prefix_cache else 2), np.int64),
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),
         samples=np.zeros((MAX_SAMPLES, 4)),
-        clock=np.zeros(WAITING_WORK + 1),
+        clock=np.zeros(SHARED + 1),
         counts=counts,
     )

@@ -22,11 +22,13 @@ from amin.engine.vllm.guard import TailGuard
 from amin.engine.vllm.intake import Intake, Known
 from amin.engine.vllm.keeper import Keeper
 from amin.engine.vllm.ledger import Ledger
+from amin.engine.vllm.lookups import Lookups
 from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import IsAlike, Key
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
 from amin.policy.compiled import Slots
+from amin.policy.volume import HALF_A_BLOCK
 
 NOT_NOTED = -1
 """In place of the number of tokens with which a request was noted as waiting."""
@@ -65,6 +67,10 @@ class Decisions:
             self.streams = StreamGuard(config.stream_promise, by_class)
         spared = self._who_has_to_spare if self.streams else None
         self.memory = Memory(scheduler, cache, self.ledger, self.policy, floor, by_class, spared)
+        self.lookups = None
+        if seam.has_prefix_cache(scheduler):
+            self.lookups = Lookups(scheduler, self._waits, self._note_cached)
+        self._num_cached_running = 0
         self._keeper = None
         if lengths_file:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
@@ -98,6 +104,14 @@ class Decisions:
             request.amin_num_tokens = NOT_NOTED
             found.append(request)
         return found
+
+    def looked_up(self) -> list[seam.Request]:
+        """Those who wait of whom the prefix cache holds more or less than before."""
+        changed = self.lookups.look_again() if self.lookups else []
+        if self.guard:
+            for request in changed:
+                self.guard.costs_otherwise(request)
+        return changed
 
     def victims(self) -> list[int]:
         """Who must leave in the step that begins, as indices into the running list."""
@@ -135,6 +149,8 @@ class Decisions:
     def left(self, request: seam.Request) -> None:
         """It waits no longer."""
         request.amin_num_tokens = NOT_NOTED
+        request.amin_cached = self.ledger.num_cached(request.amin_slot)
+        self._num_cached_running += request.amin_cached
         self._hold(request, 0)
         if self.guard:
             self.guard.leaves(request)
@@ -144,6 +160,7 @@ class Decisions:
     def returned(self, request: seam.Request) -> None:
         """It left in this step, and waits on as before."""
         request.amin_num_tokens = request.num_tokens
+        self._runs_no_longer(request)
         self._hold(request, request.num_output_tokens)
         if self.guard:
             self.guard.returns(request)
@@ -176,8 +193,11 @@ class Decisions:
             self.guard.running_changed()
             if output.total_num_scheduled_tokens:
                 in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
-                num_running = len(seam.running(self._scheduler))
-                self.guard.worked(in_use, num_running, output.total_num_scheduled_tokens)
+                num_own, num_running = in_use, len(seam.running(self._scheduler))
+                if self.lookups:
+                    num_own = min(self._num_own_tokens(), in_use)
+                computed = output.total_num_scheduled_tokens
+                self.guard.worked(num_own, in_use - num_own, num_running, computed)
 
     def learned(self) -> None:
         """A step's output has come: readers get it, and now and then lengths are learned."""
@@ -204,6 +224,7 @@ class Decisions:
     def preempted(self, request: seam.Request) -> None:
         """It is about to lose its memory."""
         self._num_preemptions += 1
+        self._runs_no_longer(request)
         request.amin_preemption = self._num_preemptions
         self.ledger.preempted(request.request_id, request.num_output_tokens)
 
@@ -211,6 +232,7 @@ class Decisions:
         """It has finished or was aborted: learn from it, and forget it."""
         try:
             self.intake.ended(request)
+            self._runs_no_longer(request)
             if self.streams:
                 self.streams.leaves(request.amin_slot)
             if self.guard:
@@ -228,6 +250,9 @@ class Decisions:
     def _enter(self, request: seam.Request, known: Known) -> None:
         request.amin_slot = self.ledger.open(*known)
         request.amin_held, request.amin_num_tokens, request.amin_preemption = 0, NOT_NOTED, 0
+        request.amin_cached = 0
+        if self.lookups:
+            self.lookups.begins_to_wait(request)
         if self.streams:
             self.streams.arrived(request.amin_slot, known.facts.reading_pace)
         if self.guard:
@@ -238,6 +263,8 @@ class Decisions:
 
     def _note_waiting(self, request: seam.Request) -> None:
         request.amin_num_tokens, made = request.num_tokens, request.num_output_tokens
+        if self.lookups and made:
+            self.lookups.begins_to_wait(request)
         if self.guard:
             self.guard.waits(request)
         else:
@@ -245,6 +272,22 @@ class Decisions:
         if self.streams and made:
             self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
         self._hold(request, made)
+
+    def _waits(self, request: seam.Request) -> bool:
+        return bool(request.amin_num_tokens != NOT_NOTED and not request.is_finished())
+
+    def _note_cached(self, request: seam.Request, num_tokens: int) -> bool:
+        return self.ledger.cached(request.amin_slot, num_tokens)
+
+    def _runs_no_longer(self, request: seam.Request) -> None:
+        self._num_cached_running -= request.amin_cached
+        request.amin_cached = 0
+
+    def _num_own_tokens(self) -> int:
+        """Of KV in memory, without what the cache held already and others may hold as well."""
+        running = seam.running(self._scheduler)
+        num_tokens = sum([request.num_computed_tokens for request in running])
+        return int(num_tokens + len(running) * HALF_A_BLOCK - self._num_cached_running)
 
     def _who_has_to_spare(self, slots: Slots) -> Slots:
         assert self.streams is not None

@@ -7,6 +7,7 @@ import numpy as np
 from amin.engine.hindsight import (
     Books,
     enters,
+    expect_waiting,
     is_known,
     is_recount_due,
     recount,
@@ -53,7 +54,7 @@ class TailGuard:
     ) -> None:
         self._ledger = ledger
         self._promise = promise
-        self._rates = Rates.of(capacity_tokens, max_num_seqs)
+        self._rates = self._full = Rates.of(capacity_tokens, max_num_seqs)
         self._has_priorities = has_priorities
         self._noted, self._queues = new_guard(len(ledger.table), has_priorities)
         self._latest_books: Books | None = None
@@ -144,10 +145,23 @@ class TailGuard:
             self._ledger.table[slots, NUM_OUTPUT] = made
             self._waiting_work += recount(self._books())
 
-    def worked(self, num_kv_tokens: int, num_running: int, num_computed_tokens: int) -> None:
-        """A step runs: tokens of KV in use, requests, and tokens that it computes."""
+    def costs_otherwise(self, request: seam.Request) -> None:
+        """It waits, and the prefix cache holds more or less of its prompt than before."""
+        slot = request.amin_slot
+        if slot in self._waiting:
+            before = float(self._noted[slot, EXPECTED])
+            self._waiting_work += expect_waiting(self._books(), slot) - before
+
+    def worked(
+        self, num_own_tokens: int, num_shared: int, num_running: int, num_computed_tokens: int
+    ) -> None:
+        """A step runs: tokens of KV in use, without those that were found in the cache, and these,
+        requests, and tokens that it computes."""
+        if self._full.per_step - num_shared != self._rates.per_step:
+            self._rates = self._full._replace(per_step=self._full.per_step - num_shared)
+            self._latest_books = None
         in_seqs = self._rates.per_seq * num_running
-        self._work += max(num_kv_tokens, in_seqs) + self._rates.per_token * num_computed_tokens
+        self._work += max(num_own_tokens, in_seqs) + self._rates.per_token * num_computed_tokens
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
@@ -182,6 +196,7 @@ class TailGuard:
             recount(books)
         is_known(books, 0, 1)
         forget(queues, 0)
+        expect_waiting(books, 0)
 
 
 def _those_who_run(running: list[seam.Request]) -> tuple[Ints, Ints, Ints]:

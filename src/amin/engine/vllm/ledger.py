@@ -19,6 +19,7 @@ from amin.engine.rows import (
     BOUND,
     LOWER,
     MAX_TOKENS,
+    NUM_CACHED,
     NUM_COMPUTED,
     NUM_OUTPUT,
     NUM_PREEMPTIONS,
@@ -87,7 +88,7 @@ class Ledger:
         arrival, self._num_arrivals = self._num_arrivals, self._num_arrivals + 1
         # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
         facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
-        row = [*facts, 1, priority, arrival, -1, 0, 1, 1]
+        row = [*facts, 1, priority, arrival, -1, 0, 1, 1, 0]
         row[BOUND] = self._initial_bound(RequestView(*row))
         self.table[slot] = row
         self.ties[slot] = self._random.random()
@@ -120,6 +121,17 @@ class Ledger:
     def arrival_of(self, slot: int) -> int:
         """Its number in the order of arrival."""
         return int(self.table[slot, ARRIVAL_INDEX])
+
+    def cached(self, slot: int, num_tokens: int) -> bool:
+        """The prefix cache holds so many tokens of its prompt; returns whether that is news."""
+        row = self.table[slot]
+        is_news = bool(row[NUM_CACHED] != num_tokens)
+        row[NUM_CACHED] = num_tokens
+        return is_news
+
+    def num_cached(self, slot: int) -> int:
+        """Tokens of its prompt that the prefix cache held when that was last looked up."""
+        return int(self.table[slot, NUM_CACHED])
 
     def waits(self, slot: int, num_prompt_tokens: int, num_output_tokens: int) -> None:
         """The request waits (again), holding no memory. Output may still arrive while it does."""

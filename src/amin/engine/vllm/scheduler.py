@@ -90,6 +90,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         nobody: list[seam.Request] = []
         for request in ask("late prediction", nobody, amin.answered):
             self._policy_queue.reorder(request)
+        for request in ask("look-ups", nobody, amin.looked_up):
+            self._policy_queue.reorder(request)
         none: list[int] = []
         victims = ask("victims", none, amin.victims)
         if victims:

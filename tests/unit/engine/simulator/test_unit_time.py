@@ -52,6 +52,7 @@ class _Row:
             # No rule here reads what is learned.
             mean_remaining=0,
             mean_square_remaining=0,
+            num_cached_tokens=0,
         )
 
 

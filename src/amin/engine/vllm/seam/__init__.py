@@ -20,6 +20,7 @@ from amin.engine.vllm.seam.cache import (
     num_blocks_shared_on_admission,
     num_free_blocks,
     num_private_blocks,
+    prefix_lookup,
 )
 from amin.engine.vllm.seam.names import (
     AsyncScheduler,
@@ -100,6 +101,7 @@ __all__ = [
     "num_tokens_in_flight",
     "own_skipped_queue",
     "prefix_block_hasher",
+    "prefix_lookup",
     "prompts_being_computed",
     "reading_pace",
     "running",

@@ -1,0 +1,18 @@
+"""The books of the tail promise, as the compiled parts that engines share take them."""
+
+from __future__ import annotations
+
+from amin.engine.hindsight import Books
+from amin.engine.promise import Rates
+from amin.engine.simulator.state import SHARED, Limits, State
+from amin.jit import called_njit
+
+
+@called_njit
+def books_of(state: State, limits: Limits) -> Books:
+    """What the tail promise keeps."""
+    rates = limits.rates
+    return Books(
+        state.table, state.groups, state.survival, state.gains, state.noted, state.queues,
+        Rates(rates.per_step - state.clock[SHARED], rates.per_token, rates.per_seq),
+    )  # fmt: skip
