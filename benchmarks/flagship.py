@@ -1,16 +1,19 @@
-"""The policy of expected volumes with and without the tail promise, against what vLLM has.
+"""The default and its kin on traffic as servers have it, by what people feel, ÷ stock FCFS.
 
-LMSYS-like requests, 5, 7, 9 and 11 a second (capacity is about 5), 1,500 each, 511 blocks of 16
-tokens, lengths learned from nothing in each run; `none` is told nothing, `class` the class that a
-real BERT predicted, `amin_tail` is A_min (dynamic) with the classes' floors. Ratios to stock FCFS
-on the same requests, the mean over rates and seeds. The last line is the same as JSON.
+3,000 requests each, prefix caching on, lengths learned from nothing in each run. `none` is told
+nothing, `class` the class that a real BERT predicted, `amin` is A_min (dynamic) with the classes'
+floors, `clairvoyant` is told the lengths and makes the same promises; `batch` promises nothing of
+streams. Chat is LMSYS-like at 5, 7, 9 and 11 a second (capacity is about 5); see
+`benchmarks.flagship_traffic` for the rest. Means over traffics and seeds of ratios to stock FCFS on
+the same requests; `paused` is the share of readers, at ten tokens a second, who once wait longer
+than a second, as it is, and `goodput` that of requests with TTFT <= 2 s and TPOT <= .1 s.
 
     python -m benchmarks flagship [--engine vllm-dry|simulator] [--replies FILE.csv.gz]
-                                  [--seeds 1,2,...] [--rates R,...] [--requests N]
-                                  [--tail-promise X]
+                                  [--mooncake FILE.jsonl.gz] [--seeds 1,2,...] [--requests N]
+                                  [--tail-promise X] [--stream-promise PACE] [--rows NAME,...] [-v]
 
-The two engines decide alike, request by request (`pytest tests/dry/test_simulated_promise.py`);
-vLLM's own scheduler takes some ten times as long.
+The two engines decide alike, request by request (tests/dry); vLLM's own scheduler takes some ten
+times as long. -v prints each traffic by itself. The last line is the same as JSON.
 """
 
 from __future__ import annotations
@@ -22,115 +25,123 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 
-from amin.engine.settings import TAIL_PROMISE
+from amin.engine.settings import READING_PACE, TAIL_PROMISE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
-from amin.metrics.latency import e2e_latencies
 from amin.metrics.summary import summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
+from amin.record import RequestRecord
 from amin.report.terminal import progress
-from amin.workload.lmsys_like import (
-    NOMINAL_FLOORS,
-    Replies,
-    embedded_replies,
-    lmsys_like,
-    read_replies,
-)
+from amin.workload.intervals import intervals
+from amin.workload.lmsys_like import NOMINAL_FLOORS
 from amin.workload.trace import Trace
+from benchmarks.flagship_traffic import TEMPLATES, Files, Traffic, is_short
 
 if TYPE_CHECKING:
     from amin.engine.vllm.dry import DryEngine
 
-RATES = "5,7,9,11"
-NUM_REQUESTS = 1500
-NUM_BLOCKS = 511
-COLUMNS = ("mean", "p99", "recomputed", "makespan", "worst")
+CHAT = tuple(Traffic("chat", rate) for rate in (5, 7, 9, 11))
+BEHIND_TEMPLATES = tuple(Traffic(kind, load) for kind in TEMPLATES for load in (1.1, 1.5, 2.5))
+MIXED = Traffic("mixed", 1.2), Traffic("mixed", 2.0)
+CONVERSATIONS = Traffic("mooncake", 1.1), Traffic("mooncake", 1.5)
+
+RATIOS = {
+    "mean": "mean_e2e_latency", "p99": "p99_e2e_latency", "worst": "max_e2e_latency",
+    "p99 gap": "p99_longest_gap", "p99 TPOT": "p99_tpot", "TTFT": "mean_ttft",
+    "makespan": "makespan",
+}  # fmt: skip
+SHARES = {"paused": "share_paused", "goodput": "goodput"}
+HALVES = "mean, short", "p99, short", "mean, chat", "p99, chat"
+COLUMNS = (*RATIOS, *SHARES, "goodput, FCFS", *HALVES)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table."""
+    """A line of the table: on which traffic which policy runs, and what it is told."""
 
     name: str
-    policy: str
-    has_class: bool = True
-    is_promised: bool = False
-    has_floors: bool = False
+    traffics: tuple[Traffic, ...]
+    policy: str = "expected-volume"
+    told: str = ""
+    has_tail_promise: bool = True
+    has_stream_promise: bool = True
     watermark: float = 0.0
 
 
 ROWS = (
-    Row("fcfs", "vllm-fcfs"),
-    Row("fcfs, watermark .05", "vllm-fcfs", watermark=0.05),
-    Row("priority = class, watermark .05", "vllm-priority", watermark=0.05),
-    Row("none", "expected-volume", has_class=False),
-    Row("none_tail", "expected-volume", has_class=False, is_promised=True),
-    Row("class", "expected-volume"),
-    Row("class_tail", "expected-volume", is_promised=True),
-    Row("amin", "amin-dynamic", has_floors=True),
-    Row("amin_tail", "amin-dynamic", has_floors=True, is_promised=True),
+    Row("fcfs, watermark .05", CHAT, "vllm-fcfs", watermark=0.05),
+    Row("priority = class, watermark .05", CHAT, "vllm-priority", "class", watermark=0.05),
+    Row("none_default", CHAT),
+    Row("class_default", CHAT, told="class"),
+    Row("amin_default", CHAT, "amin-dynamic", "floors"),
+    Row("none_batch", CHAT, has_stream_promise=False),
+    Row("clairvoyant", CHAT, told="lengths"),
+    Row("templates", BEHIND_TEMPLATES),
+    Row("mixed_cache", MIXED),
+    Row("sessions", CONVERSATIONS),
 )
-REPORTED = ("none", "none_tail", "class", "class_tail", "amin_tail")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run."""
+    """One run beside stock FCFS."""
 
     row: Row
-    rate: int
+    traffic: Traffic
     seed: int
-    num_requests: int = NUM_REQUESTS
 
 
-@cache
-def served(replies: Path | None) -> Replies:
-    """The half of the replies that is served, read once in each process."""
-    run, _ = (read_replies(replies) if replies else embedded_replies(50_000, seed=0)).halves()
-    return run
+def measure(options: argparse.Namespace, floors: str, cell: Cell) -> list[float]:
+    """The columns of one run."""
+    trace = cell.traffic.trace(_files(options), options.requests, cell.seed)
+    told = _told(trace, cell.row.told)
+    stock = _run(options, cell.traffic.shape, "vllm-fcfs", told, {})
+    promises: dict[str, Any] = {}
+    if not cell.row.policy.startswith("vllm-"):
+        promises = {
+            "predictor": floors if cell.row.told == "floors" else "constant:1",
+            "tail_promise": options.tail_promise if cell.row.has_tail_promise else None,
+            "stream_promise": options.stream_promise if cell.row.has_stream_promise else None,
+        }
+    shape = replace(cell.traffic.shape, watermark=cell.row.watermark)
+    ours = _run(options, shape, cell.row.policy, told, promises)
+    base, mine = summarize(stock), summarize(ours)
+    assert mine.num_finished == base.num_finished == len(trace), (cell, mine)
+    ratios = [getattr(mine, field) / getattr(base, field) for field in RATIOS.values()]
+    shares = [getattr(mine, field) for field in SHARES.values()]
+    halves = [float("nan")] * len(HALVES)
+    if cell.traffic.kind == "mixed":
+        halves = _halves(trace, stock.records, ours.records)
+    return [*ratios, *shares, base.goodput, *halves]
 
 
-def trace_of(cell: Cell, replies: Path | None) -> Trace:
-    """The requests; without a class where nothing is to be known."""
-    trace = lmsys_like(
-        served(replies),
-        num_requests=cell.num_requests,
-        requests_per_second=cell.rate,
-        seed=cell.seed,
-        class_priorities=True,
-    )
-    if cell.row.has_class:
+def _files(options: argparse.Namespace) -> Files:
+    return Files(options.replies, options.mooncake)
+
+
+def _told(trace: Trace, what: str) -> Trace:
+    if what == "lengths":
+        return replace(intervals("exact")(trace, 0), predicted_class=np.empty(0, np.object_))
+    if what:
         return trace
     return replace(trace, predicted_class=np.empty(0, np.object_))
 
 
-def measure(
-    engine: str, replies: Path | None, floors: str, promise: float, cell: Cell
-) -> list[float]:
-    """The columns of one run, not yet divided by anything."""
-    row = cell.row
-    kept = promise if row.is_promised else None
-    predictor = floors if row.has_floors else "constant:1"
-    shape = SimulatorConfig(NUM_BLOCKS, 16, watermark=row.watermark)
-    make = SimulatedEngine if engine == "simulator" else _on_vllm
-    made = make(shape, row.policy, predictor=predictor, tail_promise=kept)
-    result = made.run(trace_of(cell, replies))
-    summary = summarize(result)
-    assert summary.num_finished == cell.num_requests, (cell, summary)
-    return [
-        summary.mean_e2e_latency,
-        summary.p99_e2e_latency,
-        float(summary.num_recomputed_tokens),
-        summary.makespan,
-        float(np.max(e2e_latencies(result.records))),
-    ]
+def _run(
+    options: argparse.Namespace,
+    shape: SimulatorConfig,
+    policy: str,
+    trace: Trace,
+    ours: dict[str, Any],
+) -> Any:
+    make = SimulatedEngine if options.engine == "simulator" else _on_vllm
+    return make(shape, policy, **ours).run(trace)
 
 
 def _on_vllm(shape: SimulatorConfig, policy: str, **settings: Any) -> DryEngine:
@@ -139,53 +150,81 @@ def _on_vllm(shape: SimulatorConfig, policy: str, **settings: Any) -> DryEngine:
     return DryEngine.like(shape, policy, **settings)
 
 
+def _halves(trace: Trace, stock: list[RequestRecord], ours: list[RequestRecord]) -> list[float]:
+    """Mean and 99th percentile of those with the cached prompt and of the others, ÷ FCFS's."""
+    short = {trace.id_of(i) for i in np.flatnonzero(is_short(trace))}
+    found = []
+    for chosen in (True, False):
+        base, mine = (
+            [r.e2e_latency for r in records if (r.request_id in short) == chosen]
+            for records in (stock, ours)
+        )
+        found += [np.mean(mine) / np.mean(base), np.percentile(mine, 99) / np.percentile(base, 99)]
+    return [float(value) for value in found]
+
+
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks flagship", description=__doc__)
     parser.add_argument("--engine", choices=["vllm-dry", "simulator"], default="vllm-dry")
     parser.add_argument("--replies", type=Path, help="the CSV published with SSJF")
+    parser.add_argument("--mooncake", type=Path, help="Mooncake's conversation trace")
     parser.add_argument("--seeds", default="1,2,3,4,5")
-    parser.add_argument("--rates", default=RATES, help="requests a second")
-    parser.add_argument("--requests", type=int, default=NUM_REQUESTS, help="at each rate")
+    parser.add_argument("--requests", type=int, default=3000, help="of each traffic")
+    parser.add_argument("--rows", default=",".join(row.name.split(",")[0] for row in ROWS))
     parser.add_argument("--tail-promise", type=float, default=TAIL_PROMISE)
+    parser.add_argument("--stream-promise", type=float, default=READING_PACE)
+    parser.add_argument("-v", "--verbose", action="store_true", help="each traffic by itself")
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    chosen = [row for row in ROWS if row.name.split(",")[0] in options.rows.split(",")]
+    if options.mooncake is None:
+        chosen = [row for row in chosen if row.traffics is not CONVERSATIONS]
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    rates = [int(rate) for rate in options.rates.split(",")]
     cells = [
-        Cell(row, rate, seed, options.requests) for rate, seed, row in product(rates, seeds, ROWS)
+        Cell(row, traffic, seed) for row in chosen for traffic in row.traffics for seed in seeds
     ]
     with tempfile.TemporaryDirectory() as folder:
         classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}
         floors = write_class_table(Path(folder, "floors.json"), classes)
-        one = partial(measure, options.engine, options.replies, floors, options.tail_promise)
         with ProcessPoolExecutor(os.cpu_count()) as pool, progress(Console(stderr=True)) as track:
             advance, found = track(options.engine, len(cells)), []
-            for values in pool.map(one, cells):
+            for values in pool.map(partial(measure, options, floors), cells):
                 found.append(values)
                 advance()
-    _print(np.array(found).reshape(-1, len(ROWS), len(COLUMNS)), options)
+    _print(cells, np.array(found), chosen, options)
 
 
-def _print(found: np.ndarray, options: argparse.Namespace) -> None:
-    """`found` by (rate and seed, row, column)."""
-    ratios = (found / np.maximum(found[:, :1], 1e-12)).mean(axis=0)
+def _print(
+    cells: list[Cell], found: np.ndarray, rows: list[Row], options: argparse.Namespace
+) -> None:
     print(
-        f"{options.engine}, seeds {options.seeds}, {options.requests} requests each at "
-        f"{options.rates} a second, tail promise "
-        f"{options.tail_promise:g}, ÷ stock FCFS on the same requests, mean over rates and seeds\n"
+        f"{options.engine}, seeds {options.seeds}, {options.requests} requests of each traffic, "
+        f"tail promise {options.tail_promise:g}, stream promise {options.stream_promise:g}\n"
     )
     print(f"| | {' | '.join(COLUMNS)} |")
     print("|---|" + "---|" * len(COLUMNS))
-    for row, values in zip(ROWS, ratios, strict=True):
-        print(f"| {row.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+    means = {}
+    for row in rows:
+        mine = np.array([cell.row is row for cell in cells])
+        if options.verbose:
+            for traffic in row.traffics:
+                here = mine & np.array([cell.traffic == traffic for cell in cells])
+                _line(f"{row.name}: {traffic.kind}, {traffic.load:g}", found[here].mean(axis=0))
+        means[row.name] = found[mine].mean(axis=0)
+        _line(row.name, means[row.name])
     print()
-    print(
-        json.dumps(
-            {
-                row.name: dict(zip(COLUMNS, np.round(values, 4).tolist(), strict=True))
-                for row, values in zip(ROWS, ratios, strict=True)
-                if row.name in REPORTED
-            }
-        )
-    )
+    print(json.dumps({name: _defined(values) for name, values in means.items()}))
+
+
+def _line(name: str, values: np.ndarray) -> None:
+    cells = [
+        "" if np.isnan(value) else f"{value:.2%}" if column == "paused" else f"{value:.3f}"
+        for column, value in zip(COLUMNS, values.tolist(), strict=True)
+    ]
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def _defined(values: np.ndarray) -> dict[str, float]:
+    pairs = zip(COLUMNS, np.round(values, 4).tolist(), strict=True)
+    return {column: value for column, value in pairs if not np.isnan(value)}

@@ -2,8 +2,8 @@
 
     python scripts/figures.py FOLDER [MAP_CELLS]
 
-writes preemption.svg, overdue.svg and map.svg into FOLDER. MAP_CELLS is where ``amin map`` keeps
-its finished runs (results/map/cells), so that the map need not be run again.
+writes preemption.svg, overdue.svg, stream.svg and map.svg into FOLDER. MAP_CELLS is where
+``amin map`` keeps its finished runs (results/map/cells), so that the map need not be run again.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from amin.engine.reading import NUM_SEEN
 from amin.engine.rows import NUM_PREEMPTIONS
+from amin.engine.settings import READING_PACE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_RUNNING, SECONDS, SLOT
 from amin.engine.step_time import StepTime
 from amin.experiment.map import MapConfig, run_map, shipped_map
 from amin.experiment.map_page import figure as map_figure
+from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
 
 CONFIG = SimulatorConfig(48, 16, step_time=StepTime(0.03, 0.0))
+CHAT_CONFIG = SimulatorConfig(192, 16)
 WAITS, RUNS, AGAIN = "#c9ced6", "#2f6f9f", "#c8553d"
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "amin", "font.size": 9}
 _COLOURS = "--ink:#1a1a1a;--muted:#555;--grid:#ddd"
@@ -105,6 +109,75 @@ def draw(path: Path, panels: list[tuple[str, Scenario, float | None]], height: f
         figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
+def chat() -> Trace:
+    """LMSYS-like requests at some twice the capacity of `CHAT_CONFIG`."""
+    return lmsys_like(
+        embedded_replies(2000, seed=2), num_requests=300, requests_per_second=6, seed=2
+    )
+
+
+def who_waits_longest() -> int:
+    """The reader who is worst off without a stream promise."""
+    engine = SimulatedEngine(CHAT_CONFIG, "expected-volume", tail_promise=1.0)
+    return int(np.nanargmax(engine.simulate(chat()).columns().longest_pause))
+
+
+def made_and_read(
+    about: int, stream_promise: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(times, tokens made of this reply, tokens that its reader has taken by then)."""
+    trace = chat()
+    engine = SimulatedEngine(
+        CHAT_CONFIG, "expected-volume", tail_promise=1.0, stream_promise=stream_promise
+    )
+    simulation, times, made, is_done = engine.start(trace), [], [], False
+    while not is_done:
+        is_done = simulation.advance(1)
+        times.append(float(simulation.state.clock[SECONDS]))
+        made.append(int(simulation.state.readers[about, NUM_SEEN]))
+    read: list[int] = []
+    wanted = np.inf
+    for now, number in zip(times, made, strict=True):
+        taken = read[-1] if read else 0
+        wanted = now if number and wanted == np.inf else wanted
+        while taken < number and wanted <= now:
+            taken, wanted = taken + 1, max(wanted, now - 1 / READING_PACE) + 1 / READING_PACE
+        read.append(taken)
+    start = int(np.argmax(np.array(made) > 0))
+    end = int(np.argmax(np.array(read) == max(made))) or len(times) - 1
+    since = np.array(times) - trace.arrival_time[about]
+    return since[start:end], np.array(made[start:end]), np.array(read[start:end])
+
+
+def draw_stream(path: Path) -> None:
+    """One reply, preempted: what is made of it and what is read, without and with the promise."""
+    about = who_waits_longest()
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        grid = figure.subplots(2, 1, sharex=True)
+        panels = (
+            ("No promise: it comes back when shorter ones leave room; its reader waits", None),
+            ("--stream-promise 10: it comes back before what was made is read", READING_PACE),
+        )
+        for axes, (title, pace) in zip(grid, panels, strict=True):
+            times, made, read = made_and_read(about, pace)
+            axes.fill_between(times, read, made, color=WAITS, label="slack", linewidth=0)
+            axes.plot(times, made, color=RUNS, label="tokens made")
+            axes.plot(times, read, color="#1a1a1a", linewidth=1, label="tokens read")
+            paused = (made == read) & (made > 0)
+            axes.fill_between(
+                times, 0, made, where=paused, color=AGAIN, alpha=0.5, linewidth=0,
+                label="its reader waits",
+            )  # fmt: skip
+            axes.set_title(title, loc="left", fontsize=9.5)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+        grid[1].set_xlabel("seconds since it arrived")
+        handles, words = grid[0].get_legend_handles_labels()
+        figure.legend(handles, words, loc="outside upper right", ncols=4, frameon=False)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
 def draw_map(path: Path, cells: Path | None) -> None:
     """The map that ships, on a white ground, with colours of its own."""
     found = run_map(MapConfig.parse(shipped_map(), "map.toml"), folder=cells)
@@ -121,6 +194,7 @@ def main() -> None:
     draw(folder / "overdue.svg", [(off, OVERDUE, None), (on, OVERDUE, 1.0)], 7)
     title = "Memory runs out: who has computed least leaves, and comes back when there is room"
     draw(folder / "preemption.svg", [(title, PREEMPTION, 1.0)], 2.6)
+    draw_stream(folder / "stream.svg")
     draw_map(folder / "map.svg", Path(sys.argv[2]) if len(sys.argv) > 2 else None)
 
 

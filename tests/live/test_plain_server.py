@@ -23,7 +23,8 @@ def test_additional_config(start_server: StartServer) -> None:
     settings = {"amin": {"policy": "amin-dynamic", "predictor": "constant:7"}}
     server = start_server(VLLM, *SCHEDULER, "--additional-config", json.dumps(settings))
     server.wait_until_ready()
-    told = "policy amin-dynamic, predictor constant:7, tail promise 1, client hints ignored"
+    told = "policy amin-dynamic, predictor constant:7, tail promise 1, stream promise 10"
+    told += ", client hints ignored"
     assert f"amin {__version__}: {told}" in server.output()
     answer = server.complete(max_tokens=9, **BAD_HINT)
     assert answer["usage"]["completion_tokens"] == 9
@@ -35,7 +36,7 @@ def test_environment_variable(start_server: StartServer) -> None:
     middleware = ("--middleware", "amin.engine.vllm.HintMiddleware")
     server = start_server(VLLM, *SCHEDULER, *middleware, AMIN_CONFIG=json.dumps(settings))
     server.wait_until_ready()
-    told = "policy amax, predictor online, tail promise 1, client hints believed"
+    told = "policy amax, predictor online, tail promise 1, stream promise 10, client hints believed"
     assert f"amin {__version__}: {told}" in server.output()
     assert server.complete(max_tokens=9)["usage"]["completion_tokens"] == 9
     status, answer = server.post("/v1/completions", {"prompt": "x", **BAD_HINT})

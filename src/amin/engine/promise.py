@@ -71,6 +71,17 @@ def of_estimate(promise: float, has_prefix_cache: bool) -> float:
     return promise * CACHED if has_prefix_cache else promise
 
 
+SHARED = 0.5
+"""Where prefixes that many share take a part of the memory, FCFS finds even more of what it threw
+away, and the estimate is too high by so much of that part (docs/design.md, "Prefix caching")."""
+
+
+@called_njit
+def where_shared(promise: float, num_shared: float, capacity: float) -> float:
+    """What is promised while so many tokens of the memory are shared prefixes."""
+    return promise * (1.0 - SHARED * num_shared / capacity)
+
+
 class Rates(NamedTuple):
     """What is work, in KV tokens x steps: a step, a computed token, a request in a step."""
 

@@ -26,11 +26,11 @@ from amin.engine.projection import Ints
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, Floats
 from amin.jit import cached_njit, called_njit
 
-LEAD = 6.0
+LEAD = 8.0
 """Seconds before the end of a reply's slack at which it goes next: room must be found, and what was
 thrown away computed again."""
 
-SPARE = 3.0
+SPARE = 5.0
 """Seconds of slack with which a reply may be made to leave, if anybody has so much."""
 
 # Rows of `returning`: who waits and has begun, as a heap of (level, end of its slack in

@@ -11,7 +11,7 @@ import numpy as np
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
 from amin.engine.projection import Ints, peak_with, put_in_order
-from amin.engine.promise import EXPECTED, FATE, RUNNING, overdue
+from amin.engine.promise import EXPECTED, FATE, RUNNING, overdue, where_shared
 from amin.engine.rows import (
     ADMISSION,
     NUM_COMPUTED,
@@ -51,6 +51,7 @@ from amin.engine.simulator.state import (
     REFUSED,
     SCHEDULED,
     SECONDS,
+    SHARED,
     SLOT,
     SWAPPED,
     TIE,
@@ -128,7 +129,8 @@ def _due(state: State, limits: Limits) -> int:
             if state.table[slot, PRIORITY] > state.table[head, PRIORITY]:
                 slot = -1
     if slot < 0 and limits.has_promise:
-        slot = overdue(state.noted, state.queues, state.clock[WORK_DONE], limits.promise)
+        promise = where_shared(limits.promise, state.clock[SHARED], limits.rates.per_step)
+        slot = overdue(state.noted, state.queues, state.clock[WORK_DONE], promise)
     return slot
 
 

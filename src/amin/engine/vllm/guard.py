@@ -29,6 +29,7 @@ from amin.engine.promise import (
     level_of,
     new_guard,
     overdue,
+    where_shared,
     with_room,
 )
 from amin.engine.rows import NUM_OUTPUT
@@ -165,7 +166,10 @@ class TailGuard:
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
-        slot = overdue(self._noted, self._queues, self._work, self._promise)
+        capacity = self._full.per_step
+        num_shared = capacity - self._rates.per_step
+        promise = where_shared.py_func(self._promise, num_shared, capacity)
+        slot = overdue(self._noted, self._queues, self._work, promise)
         return self._waiting[slot] if slot >= 0 else None
 
     def _books(self) -> Books:

@@ -1,0 +1,105 @@
+"""What arrives in `benchmarks.flagship`: chat, chat behind templates, Mooncake's conversations.
+
+Loads of chat alone are requests a second, of which 511 blocks serve about 5. All others are
+multiples of what stock FCFS serves of the same requests when they are all there at once, prefix
+caching included: what is shared is no load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from amin.engine.simulator import SimulatedEngine, SimulatorConfig
+from amin.metrics.throughput import makespan
+from amin.workload.generate import arrival_times
+from amin.workload.lmsys_like import Replies, embedded_replies, lmsys_like, read_replies
+from amin.workload.read import read_trace
+from amin.workload.templates import with_templates
+from amin.workload.trace import Trace
+
+CHAT_BLOCKS = 511
+MOONCAKE_BLOCKS = 16_384
+SHORT_REPLIES = 10, 31
+
+TEMPLATES = {"1,024 x 4": [1024] * 4, "4,096 x 1": [4096]}
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """`kind` is chat, mixed, mooncake or one of `TEMPLATES`; `load` as the module says."""
+
+    kind: str
+    load: float
+
+    @property
+    def shape(self) -> SimulatorConfig:
+        """The engine that it is for: vLLM's defaults, prefix caching on."""
+        blocks = MOONCAKE_BLOCKS if self.kind == "mooncake" else CHAT_BLOCKS
+        return SimulatorConfig(blocks, 16, enable_prefix_caching=True)
+
+    def trace(self, files: Files, num_requests: int, seed: int) -> Trace:
+        """The requests of a seed; of Mooncake's the next so many."""
+        if self.kind == "mooncake":
+            assert files.mooncake is not None
+            first = (seed - 1) * num_requests
+            found = _mooncake(files.mooncake)[first : first + num_requests]
+            return _at_multiple(found, self, seed, keeps_pattern=True)
+        trace = lmsys_like(
+            served(files.replies),
+            num_requests=num_requests,
+            requests_per_second=self.load,
+            seed=seed,
+            class_priorities=True,
+        )
+        if self.kind == "chat":
+            return trace
+        if self.kind == "mixed":
+            return _at_multiple(_mixed(trace, seed), self, seed)
+        return _at_multiple(with_templates(trace, np.array(TEMPLATES[self.kind]), seed), self, seed)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The published CSV of SSJF and Mooncake's trace; None where they are not at hand."""
+
+    replies: Path | None
+    mooncake: Path | None
+
+
+@cache
+def served(replies: Path | None) -> Replies:
+    """The half of the replies that is served, read once in each process."""
+    run, _ = (read_replies(replies) if replies else embedded_replies(50_000, seed=0)).halves()
+    return run
+
+
+def is_short(trace: Trace) -> np.ndarray:
+    """Of mixed traffic: who is behind the cached prompt, with a short reply."""
+    return np.array([len(p) > 4096 and p.hashes[0] == 0 for p in trace.prompt_token_ids])
+
+
+def _mixed(trace: Trace, seed: int) -> Trace:
+    trace = with_templates(trace, np.array([4096]), seed, share=0.5)
+    short = np.random.default_rng([seed, 3]).integers(*SHORT_REPLIES, len(trace))
+    outputs = np.where(is_short(trace), short, trace.num_output_tokens)
+    return replace(trace, num_output_tokens=outputs)
+
+
+@cache
+def _mooncake(path: Path) -> Trace:
+    return read_trace(path)
+
+
+def _at_multiple(trace: Trace, traffic: Traffic, seed: int, keeps_pattern: bool = False) -> Trace:
+    at_once = replace(trace, arrival_time=np.zeros(len(trace)))
+    done = SimulatedEngine(traffic.shape, "vllm-fcfs").simulate(at_once).columns()
+    rate = traffic.load * len(trace) / makespan(done)
+    if keeps_pattern:
+        times = trace.arrival_time - trace.arrival_time[0]
+        stretched = times * ((len(trace) - 1) / times[-1] / rate)
+        return replace(trace, arrival_time=stretched)
+    return replace(trace, arrival_time=arrival_times(len(trace), rate, "poisson", seed))
