@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from amin.engine.settings import Label
+from amin.engine.settings import READING_PACE, Label
 from amin.errors import ConfigError
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
@@ -20,7 +20,9 @@ STOCK = (BASELINE, "vllm-fcfs@0.05")
 BY_PRIORITY = ("vllm-priority", "vllm-priority@0.05")
 PROMISES = (0.5, 0.7, 1.0, 1.5)
 POLICY = "expected-volume"
-OURS = (*(f"{POLICY}+{promise:g}" for promise in PROMISES), POLICY)
+BOUND = tuple(f"{POLICY}+{promise:g}~{READING_PACE:g}" for promise in PROMISES)
+OURS = (*BOUND, f"{POLICY}~{READING_PACE:g}", POLICY)
+"""The last two without a promise on the tail, and without any."""
 GROWTH = (1.0, 1.25, 1.5)
 """Multiples of the traffic that are tried: tomorrow's is more."""
 
@@ -40,7 +42,7 @@ class Option:
     p99: float
     worst: float
     ttft: float
-    recomputed: float
+    paused: float
 
     @property
     def command(self) -> str:
@@ -76,7 +78,7 @@ class Advice:
     def told_by(self) -> str | None:
         """The feature of a request that foretold lengths best; None where nothing did."""
         rows = {row["label"]: row for row in self.compared[1.0].rows}
-        return rows[f"{POLICY}+1"]["lengths_foretold_by"]  # type: ignore[no-any-return]
+        return rows[f"{POLICY}+1~{READING_PACE:g}"]["lengths_foretold_by"]  # type: ignore[no-any-return]
 
     def baseline(self, growth: float = 1.0) -> Row:
         """The numbers of stock FCFS."""
@@ -84,14 +86,16 @@ class Advice:
 
     def option(self, growth: float, label: str) -> Option:
         """A setting, with so many times the traffic."""
-        ratios = (
-            self.compared[growth].ratios(label, column)[0]
-            for column in (
-                "mean_e2e_latency", "p99_e2e_latency", "max_e2e_latency", "mean_ttft",
-                "num_recomputed_tokens",
-            )
-        )  # fmt: skip
-        return Option(label, *ratios)
+        found = self.compared[growth]
+        rows = {row["label"]: row for row in found.rows}
+        return Option(
+            label,
+            mean=found.ratios(label, "mean_e2e_latency")[0],
+            p99=found.ratios(label, "p99_e2e_latency")[0],
+            worst=found.ratios(label, "max_e2e_latency")[0],
+            ttft=found.ratios(label, "mean_ttft")[0],
+            paused=rows[label]["share_paused"] or 0.0,
+        )
 
 
 def advise(
@@ -142,7 +146,9 @@ def in_words(advice: Advice) -> list[str]:
         lines += [
             f"Advice: {best.command}",
             f"Gain: mean {_times(best.mean)}, first token {_times(best.ttft)}. "
-            f"Price: p99 {_times(best.p99)}, the worst {_times(best.worst)}.",
+            f"Price: p99 {_times(best.p99)}, the worst {_times(best.worst)}. Readers who once wait "
+            f"longer than a second: {best.paused:.1%}, with vLLM's default "
+            f"{base['share_paused'] or 0:.1%}.",
         ]
         for growth in GROWTH[1:]:
             more = advice.option(growth, best.label)
@@ -166,7 +172,7 @@ def as_markdown(advice: Advice) -> str:
     for growth in GROWTH:
         parts += [
             f"\n### {growth:g} x the traffic, ÷ vLLM's default\n",
-            "| setting | mean | p99 | worst | first token | recomputed | command |",
+            "| setting | mean | p99 | worst | first token | paused > 1 s | command |",
             "|---|---|---|---|---|---|---|",
         ]
         parts += [_row(option) for option in advice.options(growth)]
@@ -179,7 +185,7 @@ def as_page(advice: Advice) -> str:
     from amin.report.plain_page import plain_page
 
     options = {option.label: option for option in advice.options()}
-    ours = [(promise, options[f"{POLICY}+{promise:g}"]) for promise in PROMISES]
+    ours = [(promise, options[label]) for promise, label in zip(PROMISES, BOUND, strict=True)]
     points = {
         name: [(promise, getattr(option, field)) for promise, option in ours]
         for name, field in (("mean", "mean"), ("99th percentile", "p99"), ("worst", "worst"))
@@ -191,10 +197,9 @@ def as_page(advice: Advice) -> str:
 
 
 def _row(option: Option) -> str:
-    numbers: Sequence[float] = (
-        option.mean, option.p99, option.worst, option.ttft, option.recomputed
-    )  # fmt: skip
-    cells = ["-" if value != value else f"{value:.2f}" for value in numbers]
+    numbers: Sequence[float] = option.mean, option.p99, option.worst, option.ttft
+    cells = [*("-" if value != value else f"{value:.2f}" for value in numbers)]
+    cells.append(f"{option.paused:.1%}")
     return f"| {option.label} | {' | '.join(cells)} | `{option.command}` |"
 
 

@@ -18,9 +18,13 @@ import numpy as np
 
 from amin.errors import ConfigError, UnknownNameError
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
+from amin.workload.templates import with_templates
 from amin.workload.trace import Floats, Trace
 
 LMSYS_LIKE = "lmsys-like"
+TEMPLATES = "templates"
+TEMPLATE_SIZES, TEMPLATE_SHARE = (256, 512, 1024, 2048, 4096), 0.6
+"""Tokens of the templates of which one is in front of so many of the requests."""
 
 
 @cache
@@ -31,7 +35,7 @@ def _tables() -> dict[str, Any]:
 
 def names() -> list[str]:
     """The workloads that `generate` knows."""
-    return [LMSYS_LIKE, *_tables()]
+    return [LMSYS_LIKE, TEMPLATES, *_tables()]
 
 
 def generate(
@@ -39,6 +43,8 @@ def generate(
 ) -> Trace:
     """`num_requests` requests like those of `name`, arriving at `rate` per second.
 
+    ``templates`` is ``lmsys-like``, six of ten requests behind one of five templates
+    (`amin.workload.templates`), the shorter ones more often: for runs with prefix caching.
     `arrivals` is as for `arrival_times`. LMSYS-like requests come with the class that a real
     classifier predicted, also as their priority, and with that class's bounds: its lowest length by
     definition, which a fifth of its replies undercut, and its 95 % quantile. Raises `ConfigError`,
@@ -59,6 +65,10 @@ def generate(
         classes = trace.predicted_class.astype(int)
         lower, upper = np.array(NOMINAL_FLOORS), np.array(replies.class_quantiles(0.95))
         return replace(trace, arrival_time=times, lower=lower[classes], upper=upper[classes])
+    if name == TEMPLATES:
+        plain = generate(LMSYS_LIKE, num_requests, seed=seed, rate=rate, arrivals=arrivals)
+        sizes = np.array(TEMPLATE_SIZES)
+        return with_templates(plain, sizes, seed, share=TEMPLATE_SHARE, skew=1.0)
     if name not in _tables():
         raise UnknownNameError("workload", name, names())
     table = _tables()[name]

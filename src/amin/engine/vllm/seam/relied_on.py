@@ -49,6 +49,7 @@ RELIED_ON_ATTRIBUTES = (
     "num_waiting_for_streaming_input",
     "_inflight_prefills",
     "lora_config",
+    "num_spec_tokens",
     "connector",
     "ec_connector",
     "scheduler_config.long_prefill_token_threshold",
@@ -56,9 +57,11 @@ RELIED_ON_ATTRIBUTES = (
     "kv_cache_manager.enable_caching",
     "kv_cache_manager.watermark_blocks",
     "kv_cache_manager.get_blocks",
-    "kv_cache_manager.get_computed_blocks",
     "kv_cache_manager.block_pool.num_gpu_blocks",
     "kv_cache_manager.block_pool.get_num_free_blocks",
+    "kv_cache_manager.block_pool.get_cached_block",
+    "kv_cache_manager.block_pool.hash_block_size",
+    "kv_cache_manager.coordinator.find_longest_cache_hit",
     "kv_cache_manager.coordinator.single_type_managers",
 )
 RELIED_ON_OF_A_CACHE_GROUP = (
@@ -74,6 +77,7 @@ RELIED_ON_OF_A_REQUEST = (
     "prompt_token_ids",
     "sampling_params.extra_args",
     "sampling_params.min_tokens",
+    "sampling_params.output_kind",
     "lora_request",
     "cache_salt",
     "structured_output_request",
@@ -82,6 +86,9 @@ RELIED_ON_OF_A_REQUEST = (
     "num_prompt_tokens",
     "num_output_tokens",
     "num_tokens",
+    "block_hashes",
+    "skip_reading_prefix_cache",
+    "is_finished",
     "num_computed_tokens",
     "num_in_flight_tokens|num_output_placeholders",
 )
