@@ -40,6 +40,8 @@ BLOCKS = {"amin-static": 2240, "amin-dynamic": 2240, AminConfig.policy: 1990}
 
 # What decides how many run, and max_num_seqs then.
 LIMITS = {"max_num_seqs": NUM_RUNNING, "KV memory": 2 * NUM_RUNNING}
+CACHED = "max_num_seqs, prefix caching"
+"""The default's look-ups in the cache are then a part of what it costs."""
 AMPLE_BLOCKS = 6000
 
 
@@ -93,13 +95,14 @@ def measure(policy: str, num_waiting: int, limit: str) -> tuple[float, float, fl
         if policy == AminConfig.policy:
             predictor = AminConfig.predictor
         ours = AminConfig(policy=policy, predictor=predictor, client_hints=True)
-        max_num_seqs = LIMITS[limit]
+        max_num_seqs = LIMITS.get(limit, NUM_RUNNING)
+        shape = {"max_num_seqs": max_num_seqs, "enable_prefix_caching": limit == CACHED}
         blocks = [AMPLE_BLOCKS] * 2
         if limit == "KV memory":
             blocks = [STOCK_BLOCKS, BLOCKS[policy]]
         schedulers: tuple[str | AminConfig, ...] = ("vllm-priority", ours)
         pair = [
-            Stepper(scheduler, jobs, {"max_num_seqs": max_num_seqs, "num_gpu_blocks": num_blocks})
+            Stepper(scheduler, jobs, shape | {"num_gpu_blocks": num_blocks})
             for scheduler, num_blocks in zip(schedulers, blocks, strict=True)
         ]
     gc.collect()
@@ -124,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
     print("| policy | limited by | waiting | running: stock, ours | schedule() ÷ stock priority |")
     print("|---|---|---|---|---|")
     for policy in BLOCKS:
-        for limit in LIMITS:
+        for limit in (*LIMITS, CACHED) if policy == AminConfig.policy else LIMITS:
             for num_waiting in options.waiting:
                 ratio, stock, ours = measure(policy, num_waiting, limit)
                 print(

@@ -107,6 +107,11 @@ class SimulatedEngine:
     ) -> None:
         check_tail_promise(tail_promise)
         check_stream_promise(stream_promise)
+        if stream_promise is not None and config.is_unit_time:
+            raise ConfigError(
+                f"stream_promise: got {stream_promise:g} in unit time, allowed: off, or a step time "
+                "in seconds"
+            )
         self._stream_promise = stream_promise
         self.config = config
         self._promise = tail_promise

@@ -164,24 +164,21 @@ class Decisions:
         self._hold(request, request.num_output_tokens)
         if self.guard:
             self.guard.returns(request)
-        if self.streams:
-            self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
+        self._reader_waits(request)
 
     def hidden(self, requests: list[seam.Request]) -> None:
         """They wait, but cannot be next in this step."""
         if self.guard:
             self.guard.hidden(requests)
         if self.streams:
-            for request in requests:
-                self.streams.leaves(request.amin_slot)
+            self.streams.leave([request.amin_slot for request in requests])
 
     def shown(self, requests: list[seam.Request]) -> None:
         """They can be next again."""
         if self.guard:
             self.guard.shown(requests)
-        if self.streams:
-            for request in requests:
-                self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
+        for request in requests:
+            self._reader_waits(request)
 
     def skipped_alike(self, request: seam.Request) -> IsAlike | None:
         """Of a request that vLLM took from the queue: whom it would skip for the same reason."""
@@ -269,9 +266,13 @@ class Decisions:
             self.guard.waits(request)
         else:
             self.ledger.waits(request.amin_slot, request.num_prompt_tokens, made)
-        if self.streams and made:
-            self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
+        self._reader_waits(request)
         self._hold(request, made)
+
+    def _reader_waits(self, request: seam.Request) -> None:
+        """Somebody reads what has come of it, if anything has."""
+        if self.streams and request.num_output_tokens:
+            self.streams.waits(request, self.ledger.arrival_of(request.amin_slot))
 
     def _waits(self, request: seam.Request) -> bool:
         return bool(request.amin_num_tokens != NOT_NOTED and not request.is_finished())

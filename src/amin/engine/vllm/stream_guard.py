@@ -28,7 +28,8 @@ class StreamGuard:
     """
 
     def __init__(self, pace: float, has_priorities: bool = False) -> None:
-        self._each = seconds_each(pace)
+        self._new = new_readers(1)[0]
+        self._new[SECONDS_EACH] = seconds_each(pace)
         self._has_priorities = has_priorities
         self._readers = new_readers(256)
         self._returning = new_returning(256)
@@ -54,8 +55,9 @@ class StreamGuard:
             more = new_returning(2 * size)
             more[:, :size] = self._returning[:, :size]
             self._returning = more
-        self._readers[slot] = 0.0
-        self._readers[slot, SECONDS_EACH] = self._each if pace is None else seconds_each(pace)
+        self._readers[slot] = self._new
+        if pace is not None:
+            self._readers[slot, SECONDS_EACH] = seconds_each(pace)
 
     def tokens_came(self, running: Sequence[seam.Request], now: float) -> None:
         """A step's output has come: those who run may have made more."""
@@ -75,6 +77,11 @@ class StreamGuard:
         """It waits no longer, or cannot be next in this step."""
         if self._waiting.pop(slot, None) is not None:
             is_back(self._returning, slot)
+
+    def leave(self, slots: Sequence[int]) -> None:
+        """`leaves` for many, of whom few have begun."""
+        for slot in self._waiting.keys() & set(slots):
+            self.leaves(slot)
 
     def pressing(self, now: float) -> seam.Request | None:
         """Whose slack ends first, if that is soon; mostly None."""

@@ -16,6 +16,7 @@ from amin.engine.simulator.simulation import Simulation
 from amin.engine.simulator.state import NUM_RUNNING, NUM_WAITING, SECONDS, SLOT
 from amin.engine.step_time import StepTime
 from amin.engine.stream_promise import LEAD, SPARE
+from amin.errors import ConfigError
 from amin.metrics.summary import Summary, summary_of
 from amin.request import Request
 from amin.workload.interface import Job
@@ -161,6 +162,12 @@ def test_no_reader_waits_under_load() -> None:
     assert both.p99_e2e_latency < 1.02 * stock.p99_e2e_latency
     assert both.num_preemptions < stock.num_preemptions / 5
     assert both.p99_tpot < 0.5 * stock.p99_tpot
+
+
+def test_the_papers_model_has_no_readers() -> None:
+    """Its steps take no seconds: a pace says nothing there."""
+    with pytest.raises(ConfigError, match="stream_promise: got 10 in unit time"):
+        SimulatedEngine(SimulatorConfig.unit_time(100), "amin-static", stream_promise=10.0)
 
 
 def test_nothing_is_promised_where_nobody_reads() -> None:
