@@ -109,8 +109,8 @@ class SimulatedEngine:
         check_stream_promise(stream_promise)
         if stream_promise is not None and config.is_unit_time:
             raise ConfigError(
-                f"stream_promise: got {stream_promise:g} in unit time, allowed: off, or a step time "
-                "in seconds"
+                f"stream_promise: got {stream_promise:g} in unit time, allowed: off, or steps that "
+                "take seconds"
             )
         self._stream_promise = stream_promise
         self.config = config
