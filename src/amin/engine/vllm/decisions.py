@@ -260,7 +260,8 @@ class Decisions:
 
     def _note_waiting(self, request: seam.Request) -> None:
         request.amin_num_tokens, made = request.num_tokens, request.num_output_tokens
-        if self.lookups and made:
+        # At its arrival it was looked up already.
+        if self.lookups and request.amin_preemption:
             self.lookups.begins_to_wait(request)
         if self.guard:
             self.guard.waits(request)
