@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from amin.engine.settings import READING_PACE, TAIL_PROMISE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.metrics.summary import summarize
 from amin.predictor.class_table import ClassBounds, write_class_table
-from amin.record import RequestRecord
+from amin.record import RequestRecord, RunResult
 from amin.report.terminal import progress
 from amin.workload.intervals import intervals
 from amin.workload.lmsys_like import NOMINAL_FLOORS
@@ -75,8 +75,8 @@ class Row:
 
 
 ROWS = (
-    Row("fcfs, watermark .05", CHAT, "vllm-fcfs", watermark=0.05),
-    Row("priority = class, watermark .05", CHAT, "vllm-priority", "class", watermark=0.05),
+    Row("fcfs_watermark", CHAT, "vllm-fcfs", watermark=0.05),
+    Row("priority_watermark", CHAT, "vllm-priority", "class", watermark=0.05),
     Row("none_default", CHAT),
     Row("class_default", CHAT, told="class"),
     Row("amin_default", CHAT, "amin-dynamic", "floors"),
@@ -99,9 +99,8 @@ class Cell:
 
 def measure(options: argparse.Namespace, floors: str, cell: Cell) -> list[float]:
     """The columns of one run."""
-    trace = cell.traffic.trace(_files(options), options.requests, cell.seed)
-    told = _told(trace, cell.row.told)
-    stock = _run(options, cell.traffic.shape, "vllm-fcfs", told, {})
+    files = Files(options.replies, options.mooncake)
+    trace, stock = stock_run(options.engine, files, cell.traffic, options.requests, cell.seed)
     promises: dict[str, Any] = {}
     if not cell.row.policy.startswith("vllm-"):
         promises = {
@@ -110,7 +109,7 @@ def measure(options: argparse.Namespace, floors: str, cell: Cell) -> list[float]
             "stream_promise": options.stream_promise if cell.row.has_stream_promise else None,
         }
     shape = replace(cell.traffic.shape, watermark=cell.row.watermark)
-    ours = _run(options, shape, cell.row.policy, told, promises)
+    ours = _run(options.engine, shape, cell.row.policy, _told(trace, cell.row.told), promises)
     base, mine = summarize(stock), summarize(ours)
     assert mine.num_finished == base.num_finished == len(trace), (cell, mine)
     ratios = [getattr(mine, field) / getattr(base, field) for field in RATIOS.values()]
@@ -121,8 +120,13 @@ def measure(options: argparse.Namespace, floors: str, cell: Cell) -> list[float]
     return [*ratios, *shares, base.goodput, *halves]
 
 
-def _files(options: argparse.Namespace) -> Files:
-    return Files(options.replies, options.mooncake)
+@lru_cache(maxsize=2)
+def stock_run(
+    engine: str, files: Files, traffic: Traffic, num_requests: int, seed: int
+) -> tuple[Trace, RunResult]:
+    """The requests of a seed and stock FCFS on them, to whom nothing is told that it would use."""
+    trace = traffic.trace(files, num_requests, seed)
+    return trace, _run(engine, traffic.shape, "vllm-fcfs", trace, {})
 
 
 def _told(trace: Trace, what: str) -> Trace:
@@ -134,13 +138,9 @@ def _told(trace: Trace, what: str) -> Trace:
 
 
 def _run(
-    options: argparse.Namespace,
-    shape: SimulatorConfig,
-    policy: str,
-    trace: Trace,
-    ours: dict[str, Any],
-) -> Any:
-    make = SimulatedEngine if options.engine == "simulator" else _on_vllm
+    engine: str, shape: SimulatorConfig, policy: str, trace: Trace, ours: dict[str, Any]
+) -> RunResult:
+    make = SimulatedEngine if engine == "simulator" else _on_vllm
     return make(shape, policy, **ours).run(trace)
 
 
@@ -171,18 +171,24 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--mooncake", type=Path, help="Mooncake's conversation trace")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--requests", type=int, default=3000, help="of each traffic")
-    parser.add_argument("--rows", default=",".join(row.name.split(",")[0] for row in ROWS))
+    parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
     parser.add_argument("--tail-promise", type=float, default=TAIL_PROMISE)
     parser.add_argument("--stream-promise", type=float, default=READING_PACE)
     parser.add_argument("-v", "--verbose", action="store_true", help="each traffic by itself")
     options = parser.parse_args(arguments)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    chosen = [row for row in ROWS if row.name.split(",")[0] in options.rows.split(",")]
+    chosen = [row for row in ROWS if row.name in options.rows.split(",")]
     if options.mooncake is None:
         chosen = [row for row in chosen if row.traffics is not CONVERSATIONS]
     seeds = [int(seed) for seed in options.seeds.split(",")]
+    # Row by row within a traffic and a seed, so that stock FCFS runs once there.
+    traffics = dict.fromkeys(traffic for row in chosen for traffic in row.traffics)
     cells = [
-        Cell(row, traffic, seed) for row in chosen for traffic in row.traffics for seed in seeds
+        Cell(row, traffic, seed)
+        for traffic in traffics
+        for seed in seeds
+        for row in chosen
+        if traffic in row.traffics
     ]
     with tempfile.TemporaryDirectory() as folder:
         classes = {str(c): ClassBounds(lower) for c, lower in enumerate(NOMINAL_FLOORS)}

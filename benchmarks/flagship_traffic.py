@@ -29,6 +29,14 @@ TEMPLATES = {"1,024 x 4": [1024] * 4, "4,096 x 1": [4096]}
 
 
 @dataclass(frozen=True)
+class Files:
+    """The published CSV of SSJF and Mooncake's trace; None where they are not at hand."""
+
+    replies: Path | None
+    mooncake: Path | None
+
+
+@dataclass(frozen=True)
 class Traffic:
     """`kind` is chat, mixed, mooncake or one of `TEMPLATES`; `load` as the module says."""
 
@@ -60,14 +68,6 @@ class Traffic:
         if self.kind == "mixed":
             return _at_multiple(_mixed(trace, seed), self, seed)
         return _at_multiple(with_templates(trace, np.array(TEMPLATES[self.kind]), seed), self, seed)
-
-
-@dataclass(frozen=True)
-class Files:
-    """The published CSV of SSJF and Mooncake's trace; None where they are not at hand."""
-
-    replies: Path | None
-    mooncake: Path | None
 
 
 @cache

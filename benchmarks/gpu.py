@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from amin.demo.contenders import BASELINE, contenders
-from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
+from amin.engine.settings import Label
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.step_time import StepTime
 from amin.experiment.load import capacity
@@ -89,8 +89,7 @@ def twin(job: Job, step_time: StepTime) -> Summary:
         config,
         label.policy,
         predictor=job.predictor,
-        tail_promise=parse_tail_promise(label.tail_promise or "off"),
-        stream_promise=parse_stream_promise(label.stream_promise or "off"),
+        **label.promises,
     )
     return summarize(engine.simulate(job.trace()).result())
 

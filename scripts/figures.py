@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from amin.engine.reading import NUM_SEEN
+from amin.engine.reading import NUM_SEEN, WANTED
 from amin.engine.rows import NUM_PREEMPTIONS
 from amin.engine.settings import READING_PACE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
@@ -31,6 +31,8 @@ from amin.workload.trace import Trace
 
 CONFIG = SimulatorConfig(48, 16, step_time=StepTime(0.03, 0.0))
 CHAT_CONFIG = SimulatorConfig(192, 16)
+POINT_EVERY = 8
+"""Steps from one point of a curve to the next: some quarter of a second."""
 WAITS, RUNS, AGAIN = "#c9ced6", "#2f6f9f", "#c8553d"
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "amin", "font.size": 9}
 _COLOURS = "--ink:#1a1a1a;--muted:#555;--grid:#ddd"
@@ -130,23 +132,16 @@ def made_and_read(
     engine = SimulatedEngine(
         CHAT_CONFIG, "expected-volume", tail_promise=1.0, stream_promise=stream_promise
     )
-    simulation, times, made, is_done = engine.start(trace), [], [], False
+    simulation, rows, is_done = engine.start(trace), [], False
     while not is_done:
         is_done = simulation.advance(1)
-        times.append(float(simulation.state.clock[SECONDS]))
-        made.append(int(simulation.state.readers[about, NUM_SEEN]))
-    read: list[int] = []
-    wanted = np.inf
-    for now, number in zip(times, made, strict=True):
-        taken = read[-1] if read else 0
-        wanted = now if number and wanted == np.inf else wanted
-        while taken < number and wanted <= now:
-            taken, wanted = taken + 1, max(wanted, now - 1 / READING_PACE) + 1 / READING_PACE
-        read.append(taken)
-    start = int(np.argmax(np.array(made) > 0))
-    end = int(np.argmax(np.array(read) == max(made))) or len(times) - 1
-    since = np.array(times) - trace.arrival_time[about]
-    return since[start:end], np.array(made[start:end]), np.array(read[start:end])
+        reader = simulation.state.readers[about, [NUM_SEEN, WANTED]]
+        rows.append((simulation.state.clock[SECONDS], *reader))
+    now, made, wanted = np.array(rows)[::POINT_EVERY].T
+    read = made - np.maximum((wanted - now) * READING_PACE, 0.0)
+    begun = made > 0
+    shown = begun & (np.cumsum(begun & (read == made.max())) <= 1)
+    return (now - trace.arrival_time[about])[shown], made[shown], read[shown]
 
 
 def draw_stream(path: Path) -> None:
@@ -164,7 +159,7 @@ def draw_stream(path: Path) -> None:
             axes.fill_between(times, read, made, color=WAITS, label="slack", linewidth=0)
             axes.plot(times, made, color=RUNS, label="tokens made")
             axes.plot(times, read, color="#1a1a1a", linewidth=1, label="tokens read")
-            paused = (made == read) & (made > 0)
+            paused = made == read
             axes.fill_between(
                 times, 0, made, where=paused, color=AGAIN, alpha=0.5, linewidth=0,
                 label="its reader waits",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amin.engine.lookups import LOOKUPS_PER_STEP
+from amin.engine.settings import LOOKUPS_PER_STEP
 from amin.engine.vllm import dry, seam
 from amin.engine.vllm.config import AminConfig
 from amin.request import Request

@@ -9,13 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from amin.engine.settings import (
-    READING_PACE,
-    TAIL_PROMISE,
-    Label,
-    parse_stream_promise,
-    parse_tail_promise,
-)
+from amin.engine.settings import READING_PACE, TAIL_PROMISE, Label
 from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.errors import UnknownNameError
@@ -71,13 +65,11 @@ def contenders(names: Iterable[str] = ()) -> Sequence[Contender]:
     by_name = {contender.name: contender for contender in CONTENDERS}
     chosen = []
     for name in names:
-        policy, _, tail, stream = Label.of(name)
+        label = Label.of(name)
+        policy = label.policy
         if name not in by_name and policy not in POLICIES and ":" not in policy:
             raise UnknownNameError("schedulers", name, {*by_name, *POLICIES, *STOCK})
-        if tail:
-            parse_tail_promise(tail)
-        if stream:
-            parse_stream_promise(stream)
+        _ = label.promises  # raises where one is none
         chosen.append(by_name.get(name) or Contender(name, name, get_policy(policy).summary))
     rest = [contender for contender in chosen or CONTENDERS if contender != BASELINE]
     return [BASELINE, *rest]

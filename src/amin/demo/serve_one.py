@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
+from amin.engine.settings import Label
 from amin.engine.stock import STOCK
 from amin.engine.vllm.config import AminConfig
 from amin.record import RequestRecord, RunResult
@@ -103,8 +103,7 @@ def scheduler_options(
         policy=label.policy,
         predictor=predictor,
         client_hints=True,
-        tail_promise=parse_tail_promise(label.tail_promise or "off"),
-        stream_promise=parse_stream_promise(label.stream_promise or "off"),
+        **label.promises,
         lengths_file=lengths_file,
         seed=seed,
     )

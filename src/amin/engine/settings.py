@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amin.errors import ConfigError
 
 FORECAST_FLOOR = 15
 """Tokens that every request is forecast to make at least, with a paged cache; the paper's step is
 one. docs/design.md has the sweep."""
+
+LOOKUPS_PER_STEP = 8
+"""Prompts that wait of which, in turn, each step looks up what the prefix cache holds."""
 
 READING_PACE = 10.0
 """Tokens that a reader takes in a second: some seven words, faster than most people read."""
@@ -44,15 +47,31 @@ class Label(NamedTuple):
             stream if has_stream else None,
         )
 
+    @property
+    def promises(self) -> dict[str, Any]:
+        """Both promises, by the names that engines have for them; off where it says none.
+
+        Raises `ConfigError` for what is no promise.
+        """
+        return {
+            "tail_promise": parse_tail_promise(self.tail_promise or "off"),
+            "stream_promise": parse_stream_promise(self.stream_promise or "off"),
+        }
+
 
 def parse_tail_promise(text: str) -> float | None:
     """A number, or ``off``; raises `ConfigError` for anything else."""
-    try:
-        promise = None if text == "off" else float(text)
-    except ValueError:
-        raise ConfigError(f"tail_promise: got {text!r}, allowed: off or a number >= 0") from None
+    promise: float | None = _off_or_number(text)
     check_tail_promise(promise)
     return promise
+
+
+def _off_or_number(text: str) -> Any:
+    """None for ``off``, else the number; of anything else the text, which no check lets pass."""
+    try:
+        return None if text == "off" else float(text)
+    except ValueError:
+        return text
 
 
 def promise_in_words(promise: float | None) -> str:
@@ -69,12 +88,7 @@ def check_tail_promise(promise: float | None) -> None:
 
 def parse_stream_promise(text: str) -> float | None:
     """A pace in tokens per second, or ``off``; raises `ConfigError` for anything else."""
-    try:
-        pace = None if text == "off" else float(text)
-    except ValueError:
-        raise ConfigError(
-            f"stream_promise: got {text!r}, allowed: off or a number of tokens per second > 0"
-        ) from None
+    pace: float | None = _off_or_number(text)
     check_stream_promise(pace)
     return pace
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from amin.engine.settings import READING_PACE, Label
+from amin.engine.settings import READING_PACE, TAIL_PROMISE, Label
 from amin.errors import ConfigError
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
@@ -78,7 +78,7 @@ class Advice:
     def told_by(self) -> str | None:
         """The feature of a request that foretold lengths best; None where nothing did."""
         rows = {row["label"]: row for row in self.compared[1.0].rows}
-        return rows[f"{POLICY}+1~{READING_PACE:g}"]["lengths_foretold_by"]  # type: ignore[no-any-return]
+        return rows[BOUND[PROMISES.index(TAIL_PROMISE)]]["lengths_foretold_by"]  # type: ignore[no-any-return]
 
     def baseline(self, growth: float = 1.0) -> Row:
         """The numbers of stock FCFS."""

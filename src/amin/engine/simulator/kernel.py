@@ -226,7 +226,7 @@ def _end_step(state: State, limits: Limits) -> None:
 
 @called_njit
 def _num_own_tokens(state: State) -> int:
-    """As `amin.engine.vllm.guard.TailGuard.worked`: without what others may hold as well."""
+    """Of KV in memory, without what the cache held already and others may hold as well."""
     own = 0
     for lane in state.running[: state.counts[NUM_RUNNING]]:
         end = state.lanes[lane, COMPUTED] + state.lanes[lane, SCHEDULED]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from amin.engine.heap import push, remove
 from amin.engine.hindsight import expect_waiting
-from amin.engine.lookups import LOOKUPS_PER_STEP
 from amin.engine.promise import EXPECTED
 from amin.engine.rows import (
     ADMISSION,
@@ -18,6 +17,7 @@ from amin.engine.rows import (
     PRIORITY,
     num_tokens,
 )
+from amin.engine.settings import LOOKUPS_PER_STEP
 from amin.engine.simulator.books import books_of
 from amin.engine.simulator.prefix_cache import cached_prefix
 from amin.engine.simulator.state import NUM_WAITING, PAGES, RANK, WAITING_WORK, Limits, State
@@ -32,7 +32,7 @@ BEGIN, SIZE = 0, 1
 @called_njit
 def joins(state: State, limits: Limits, slot: int) -> None:
     """It begins to wait: look it up, and put it at the end of the turn."""
-    state.table[slot, NUM_CACHED] = num_cached_tokens(state, limits, slot)
+    state.table[slot, NUM_CACHED] = _num_cached_tokens(state, limits, slot)
     if not state.lookups[IS_IN, slot]:
         _append(state, slot)
 
@@ -47,7 +47,7 @@ def _append(state: State, slot: int) -> None:
 
 
 @called_njit
-def num_cached_tokens(state: State, limits: Limits, slot: int) -> int:
+def _num_cached_tokens(state: State, limits: Limits, slot: int) -> int:
     """Tokens of the prompt that the prefix cache holds now."""
     num_pages = (num_tokens(state.table, slot) - 1) // limits.block_size
     cached, _ = cached_prefix(state.pages, state.pool, state.facts[slot, PAGES], num_pages)
@@ -64,16 +64,15 @@ def look_again(state: State, limits: Limits, rules: Rules) -> None:
         lookups[PLACE, SIZE] -= 1
         lookups[IS_IN, slot] = 0
         if state.table[slot, ADMISSION] < 0:
-            look_up(state, limits, rules, slot)
+            _look_up(state, limits, rules, slot)
             _append(state, slot)
 
 
 @called_njit
-def look_up(state: State, limits: Limits, rules: Rules, slot: int) -> bool:
-    """Look up what the cache holds of its prompt; whether that has changed, and so its place."""
-    cached = num_cached_tokens(state, limits, slot)
-    has_changed = cached != state.table[slot, NUM_CACHED]
-    if has_changed:
+def _look_up(state: State, limits: Limits, rules: Rules, slot: int) -> None:
+    """Look up what the cache holds of its prompt; if that has changed, so has its place."""
+    cached = _num_cached_tokens(state, limits, slot)
+    if cached != state.table[slot, NUM_CACHED]:
         state.table[slot, NUM_CACHED] = cached
         if limits.has_promise:
             before = state.noted[slot, EXPECTED]
@@ -83,4 +82,3 @@ def look_up(state: State, limits: Limits, rules: Rules, slot: int) -> bool:
             remove(state.heap, num_waiting, slot)
             key, rank = rules.order(state.table, slot), state.facts[slot, RANK]
             push(state.heap, num_waiting - 1, key, rank, slot, state.table[slot, PRIORITY])
-    return bool(has_changed)

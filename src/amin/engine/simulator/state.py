@@ -81,8 +81,8 @@ LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT = range(8)
 # What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
 ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
 
-# What `State.clock` has: seconds; and for the tail promise the work done so far, and the work that
-# is expected of all who wait.
+# What `State.clock` has: seconds; and for the tail promise the work done so far, the work that is
+# expected of all who wait, and tokens in use that no request counts as its own (shared prefixes).
 SECONDS, WORK_DONE, WAITING_WORK, SHARED = range(4)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
@@ -219,8 +219,8 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         noted=noted,
         queues=queues,
         returning=new_returning(num_requests if limits.has_stream_promise else 0),
-        groups=np.full((num_requests, len(FEATURES)), TOLD),
         lookups=np.zeros((3, num_requests + 1 if limits.has_prefix_cache else 2), np.int64),
+        groups=np.full((num_requests, len(FEATURES)), TOLD),
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),
         samples=np.zeros((MAX_SAMPLES, 4)),

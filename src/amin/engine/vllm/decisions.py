@@ -38,16 +38,10 @@ class Decisions:
     """`config` is what the operator set, `rank` which of the server's engines this is.
 
     `scheduler` is read, through the seam, and not changed. `clock` gives the engine's time in
-    seconds, and never goes back.
+    seconds, and never goes back; the dry engine sets its own.
     """
 
-    def __init__(
-        self,
-        scheduler: Any,
-        config: AminConfig,
-        rank: int = 0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, scheduler: Any, config: AminConfig, rank: int = 0) -> None:
         secret, lengths_file = server_secret(config.lengths_file), config.lengths_file
         config = config.of_rank(rank)
         self.policy = get_policy(config.policy)
@@ -60,7 +54,7 @@ class Decisions:
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         floor, by_class = config.forecast_floor, self.has_priorities
-        self.clock = clock
+        self.clock: Callable[[], float] = time.monotonic
         self._now = 0.0
         self.streams = None
         if config.stream_promise is not None:

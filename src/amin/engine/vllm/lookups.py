@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from amin.engine.lookups import LOOKUPS_PER_STEP
+from amin.engine.settings import LOOKUPS_PER_STEP
 from amin.engine.vllm import seam
 
 

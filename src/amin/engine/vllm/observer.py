@@ -146,7 +146,8 @@ class Observer:
     ) -> Any:
         result = original(*args, **kwargs)
         now = self._clock()
-        got: list[tuple[int, int]] = []
+        rows: list[int] = []
+        made: list[int] = []
         ended = []
         for outputs in result.values():
             for output in outputs.outputs:
@@ -155,13 +156,13 @@ class Observer:
                     if not record.num_output_tokens:
                         record.first_token_time = now
                     record.num_output_tokens += len(output.new_token_ids)
-                    got.append((self._rows[output.request_id], record.num_output_tokens))
+                    rows.append(self._rows[output.request_id])
+                    made.append(record.num_output_tokens)
                 if output.finish_reason is not None:
                     record.finish_time = now
                     record.status = "finished"
                     ended.append(output.request_id)
-        rows, made = np.array(got, np.int64).reshape(-1, 2).T
-        all_get(self._readers, np.ascontiguousarray(rows), np.ascontiguousarray(made), now)
+        all_get(self._readers, np.array(rows, np.int64), np.array(made, np.int64), now)
         for request_id in ended:
             self._note_reader(request_id)
         return result
