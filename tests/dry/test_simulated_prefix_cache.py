@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from tests.dry.simulated import REQUEST, SHAPES, assert_decided_alike, check_on_random_workloads
+from tests.dry.simulated import (
+    REQUEST,
+    SHAPES,
+    SMALL,
+    assert_decided_alike,
+    check_on_random_workloads,
+)
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -59,6 +66,23 @@ def test_decides_as_vllm_with_prefix_caching(policy: str, shape: dict[str, Any])
     """Every time, preemption and recomputed token is the same, on random shared prefixes."""
     workloads = st.lists(requests, min_size=1, max_size=30).map(_jobs)
     check_on_random_workloads(policy, shape | {"enable_prefix_caching": True}, workloads, 15)
+
+
+@pytest.mark.parametrize("seed", [480, 481])
+def test_what_the_cache_holds_is_not_ahead_of_others(seed: int) -> None:
+    """Whenever in a step the forecast begins, of a prompt counts only what is left to compute."""
+    # With seed 480 the first admission needs no forecast, and the second one does.
+    rng = random.Random(seed)
+    rows = [
+        (
+            *(rng.randint(1, 60), rng.randint(1, 60), rng.choice([0.0, rng.uniform(0, 60)])),
+            *(rng.randint(0, 2), rng.randint(1, 60), rng.randint(1, 60)),
+            *(rng.randint(0, 3), rng.randint(0, 8)),
+        )
+        for _ in range(rng.choice([8, 14, 22, 30]))
+    ]
+    shape = SMALL | SHAPES["long-prefill"] | {"enable_prefix_caching": True}
+    assert_decided_alike("expected-volume", shape, StepTime(1.0, 0.01), _jobs(rows))
 
 
 @pytest.mark.shared_data

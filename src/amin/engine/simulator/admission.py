@@ -95,7 +95,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         whole = max(num_blocks_for(limits, tokens), blocks) - shared
         if whole + margin > counts[NUM_FREE_BLOCKS]:
             break
-        if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot):
+        left = tokens - start
+        if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot, left):
             break
         if due >= 0:
             remove(state.heap, counts[NUM_WAITING], slot)
@@ -161,8 +162,11 @@ def _start(state: State, slot: int, blocks: int, start: int, new: int) -> None:
 
 
 @inlined_njit
-def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -> bool:
-    """As `amin.engine.vllm.memory.Memory.admits`; an idle engine admits anything."""
+def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int, left: int) -> bool:
+    """As `amin.engine.vllm.memory.Memory.admits`; an idle engine admits anything.
+
+    `left` of its tokens are yet to be computed.
+    """
     counts, num_running = state.counts, state.counts[NUM_RUNNING]
     fits = bool(num_running == 0)
     if num_running and counts[REFUSED] != slot:
@@ -178,21 +182,21 @@ def _is_forecast_to_fit(state: State, limits: Limits, rules: Rules, slot: int) -
             else:
                 _project(state, limits, rules)
         if counts[REFUSED] != slot:
-            fits = bool(_peak_with(state, limits, rules, slot, tokens) <= room)
+            fits = bool(_peak_with(state, limits, rules, slot, left) <= room)
     return fits
 
 
 @inlined_njit
-def _peak_with(state: State, limits: Limits, rules: Rules, slot: int, tokens: int) -> int:
+def _peak_with(state: State, limits: Limits, rules: Rules, slot: int, left: int) -> int:
     """The most blocks in use at any future step if this request is admitted, too."""
     counts, num_running = state.counts, state.counts[NUM_RUNNING]
-    counts[CANDIDATE], counts[CANDIDATE_TOKENS] = slot, tokens
+    counts[CANDIDATE], counts[CANDIDATE_TOKENS] = slot, left if left > 1 else 0
+    held = num_tokens(state.table, slot) + limits.lookahead
     steps = max(rules.forecast(state.table, slot), limits.forecast_floor)
     budget, chunk = limits.max_num_batched_tokens, counts[CHUNK]
-    left = tokens - state.facts[slot, SWAPPED]
     steps += steps_to_compute(left, counts[TOKENS_AHEAD], num_running, budget, chunk)
     counts[CANDIDATE_COLUMN], blocks = peak_with(
-        state.rows, num_running, counts[CANDIDATE_COLUMN], tokens + limits.lookahead, steps,
+        state.rows, num_running, counts[CANDIDATE_COLUMN], held, steps,
         -state.shared[slot], limits.block_size, 1,
     )  # fmt: skip
     return int(blocks + counts[NUM_UNEXPLAINED])

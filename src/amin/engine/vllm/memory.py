@@ -82,12 +82,13 @@ class Memory:
         if not running or seam.is_full(scheduler) or not seam.can_be_admitted(request):
             return True
         free = seam.num_free_blocks(scheduler)
-        shared = seam.num_blocks_shared_on_admission(scheduler, request)
+        shared, cached = seam.found_on_admission(scheduler, request)
         blocks_now = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
         if blocks_now > free - cache.watermark:
             return False
         self._ledger.shared[slot] = shared
-        self._new_tokens += request.num_tokens
+        left = request.num_tokens - cached
+        self._new_tokens += left
         view = self._ledger.view(request.request_id)
         steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
         if self._is_ample(steps, len(running), free - blocks_now):
@@ -97,12 +98,10 @@ class Memory:
             self._ahead += self._candidate_tokens
         if not self._is_projected or len(self._projection) != len(running):
             self._project_running(free)
-        self._candidate, self._candidate_tokens = request.request_id, request.num_tokens
+        self._candidate, self._candidate_tokens = request.request_id, left if left > 1 else 0
         held = request.num_tokens + self._lookahead
         # Uncompiled: for one request, the call of compiled code costs more than the rest.
-        steps += steps_to_compute.py_func(
-            request.num_tokens, self._ahead, len(running), *self._limits
-        )
+        steps += steps_to_compute.py_func(left, self._ahead, len(running), *self._limits)
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark

@@ -146,12 +146,13 @@ def num_private_blocks(scheduler: Any, request: Request) -> int:
     return sum(block.ref_cnt == 1 and not block.is_null for group in blocks for block in group)
 
 
-def num_blocks_shared_on_admission(scheduler: Any, request: Request) -> int:
-    """Blocks of the request's prefix that a running request holds already."""
+def found_on_admission(scheduler: Any, request: Request) -> tuple[int, int]:
+    """(blocks of its prefix that a running request holds, tokens that need not be computed)."""
     if not has_prefix_cache(scheduler) or request.num_computed_tokens:
-        return 0
-    hits, _ = _found_in_cache(scheduler, request)
-    return sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
+        return 0, int(request.num_computed_tokens)
+    hits, num_tokens = _found_in_cache(scheduler, request)
+    shared = sum(block.ref_cnt > 0 and not block.is_null for group in hits for block in group)
+    return shared, num_tokens
 
 
 def prefix_lookup(scheduler: Any) -> Callable[[Request], int]:
