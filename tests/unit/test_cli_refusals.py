@@ -53,7 +53,7 @@ def test_a_missing_trace_is_said_before_anything_is_compiled(
     """The engine is not made."""
     monkeypatch.setattr(Setting, "engine", lambda self: pytest.fail("compiled"))
     assert _run(monkeypatch, "simulate", "--trace", "nowhere.csv", "--kv-tokens", 100) == 2
-    assert "nowhere.csv: cannot be read" in capsys.readouterr().err
+    assert "got 'nowhere.csv', allowed: a file or" in capsys.readouterr().err
 
 
 def test_a_row_that_is_cut_off_is_named(

@@ -104,7 +104,7 @@ def test_prints_a_table_for_people(
         (["--block-size", "64"], ["kv_tokens", "20", "a block at least (64)"]),
         (["--watermark", "1.5"], ["watermark", "1.5", "allowed"]),
         (["--predictor", "psychic"], ["predictor", "psychic"]),
-        (["--trace", "nowhere.csv"], ["nowhere.csv", "cannot be read"]),
+        (["--trace", "nowhere.csv"], ["nowhere.csv", "allowed: a file"]),
         (["--records", "/nowhere/r.csv"], ["--records", "/nowhere/r.csv", "cannot be written"]),
     ],
 )
@@ -140,3 +140,50 @@ def test_a_policy_that_never_lets_anybody_finish_is_found_out(
     options = ["--trace", trace, "--kv-tokens", 20, "--policy", "broken_policy:MINE"]
     assert _run(monkeypatch, *options) == 2
     assert "livelock" in capsys.readouterr().err
+
+
+def test_a_closed_loop_of_two_users_takes_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Four requests of 5 steps, two at a time, with a pause of 3 between: 5 + 3 + 5 steps."""
+    path = tmp_path / "trace.csv"
+    path.write_text(f"{HEADER}\n" + "0,4,5\n" * 4)
+    options = "--trace", path, "--kv-tokens", 99, "--closed-loop", 2, "--think-time", 3
+    got = _json(monkeypatch, capsys, *options)
+    assert got["mean_e2e_latency"] == 5
+    assert got["makespan"] == 13
+    assert _run(monkeypatch, *options) == 0
+    assert "2 users, each of whom waits" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", ["templates", "sessions", "agents", "outliers"])
+def test_a_workload_needs_no_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """As many requests of it as asked for, at the load asked for."""
+    options = ["--workload", name, "--num-requests", 60, "--kv-tokens", 16384, "--block-size", 16]
+    options += ["--step-time", "linear:0.03,0.00015", "--load", 2]
+    got = _json(monkeypatch, capsys, *options)
+    assert got["num_finished"] == 60
+    assert 1 < got["rho"] < 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--closed-loop", 0], "closed_loop: got 0"),
+        (["--closed-loop", 2, "--load", 2], "load: got 2.0 in a closed loop"),
+        (["--think-time", 2], "think_time: got 2 without closed_loop"),
+        (["--workload", "sessions"], "allowed: one of the two"),
+    ],
+)
+def test_a_loop_that_cannot_be_is_refused_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trace: Path,
+    options: list[object],
+    words: str,
+) -> None:
+    """Field, value and what is allowed."""
+    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, *options) == 2
+    assert words in capsys.readouterr().err

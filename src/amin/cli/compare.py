@@ -25,6 +25,8 @@ Examples:
   amin compare --trace azure.csv.gz --kv-tokens 65536 --load 1.5
   amin compare --workload sharegpt --arrivals gamma:3 --policies vllm-fcfs,amin-dynamic --seeds 20
   amin compare --policies vllm-fcfs,your.module:POLICY
+  amin compare --workload sessions --enable-prefix-caching
+  amin compare --closed-loop 120 --policies vllm-fcfs,expected-volume+1~10
 \b
 NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. NAME+1 has a
 tail promise, NAME~10 a stream promise, as for amin simulate. The first policy is what the others
@@ -36,9 +38,9 @@ there.
 @click.command(epilog=EXAMPLES)
 @click.option("--trace", help="a CSV or JSON-lines file, as for amin simulate")
 @options.skip_broken
-@click.option(
-    "--workload", default=example.WORKLOAD, show_default=True, help="where there is no trace"
-)
+@options.workload
+@options.closed_loop
+@options.think_time
 @click.option("--num-requests", type=int, help="[default: 1000, of a trace all]")
 @click.option(
     "--load",
@@ -85,7 +87,9 @@ there.
 def compare(
     trace: str | None,
     skip_broken: bool,
-    workload: str,
+    workload: str | None,
+    closed_loop: int | None,
+    think_time: float,
     num_requests: int | None,
     load: float | None,
     arrivals: str | None,
@@ -105,9 +109,11 @@ def compare(
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import progress
 
-    if load is None and trace is None and arrivals != "batch":
+    if load is None and trace is None and arrivals != "batch" and closed_loop is None:
         load = example.LOAD
-    traffic = Traffic(trace or workload, num_requests, load, arrivals, predicted, skip_broken)
+    source = trace or workload or example.WORKLOAD
+    loop = closed_loop, think_time
+    traffic = Traffic(source, num_requests, load, arrivals, predicted, skip_broken, *loop)
     setting = Setting(**engine)
     names = [name.strip() for name in policies.split(",") if name.strip()]
     with progress(Console(stderr=True)) as track:
@@ -129,9 +135,9 @@ def _print(comparison: Comparison, traffic: Traffic) -> None:
 
     out = console()
     first = comparison.rows[0]
-    rho = "all at once" if first["rho"] is None else f"{first['rho']:.2f} x capacity"
     out.print(
-        f"\nSimulated, deciding as vLLM does: {traffic.source}, load {rho}, "
+        f"\nSimulated, deciding as vLLM does: {traffic.source}, load "
+        f"{traffic.load_in_words(first['rho'])}, "
         f"{first['kv_tokens']:,} KV tokens. {comparison.labels[0]} in seconds, tokens and counts; "
         "the others as ratios to it, the mean over seeds (smallest-largest):\n",
         highlight=False,
@@ -146,14 +152,15 @@ def _write(
     from amin.policy.catalog import POLICIES as KNOWN
     from amin.report.page import render_page
 
-    first = comparison.rows[0]["seed"]
+    first_row = comparison.rows[0]
+    first = first_row["seed"]
     runs = [cell.run() for cell in cells_of(names, traffic, setting, [first])]
     for name, run in zip(names, runs, strict=True):
         run.result.policy = name
     how = {
         "workload": f"{traffic}, seed {first} of {len({row['seed'] for row in comparison.rows})}",
         "engine": str(setting.config),
-        "load": f"{runs[0].rho:.2f} x capacity (inf: all at once)",
+        "load": traffic.load_in_words(first_row["rho"]),
         "command": shlex.join(["amin", *sys.argv[1:]]),
     }
     words = {name: KNOWN[name].summary for name in names if name in KNOWN}

@@ -21,6 +21,26 @@ reading_pace = click.option(
     "stream promise",
 )
 
+workload = click.option(
+    "--workload",
+    help="where there is no trace: lmsys-like, templates, sessions, agents, outliers, ... "
+    "[default: lmsys-like]",
+)
+
+closed_loop = click.option(
+    "--closed-loop",
+    type=int,
+    metavar="USERS",
+    help="in place of times of arrival: so many users, each of whom asks when a reply has ended",
+)
+
+think_time = click.option(
+    "--think-time",
+    default=0.0,
+    show_default=True,
+    help="seconds between a reply and the next question of a user of --closed-loop",
+)
+
 
 class OutputFolder(click.Path):
     """A folder that is there or can be made: said at once, and not after minutes of work."""

@@ -18,6 +18,7 @@ from amin.predictor.catalog import ALLOWED
 
 if TYPE_CHECKING:
     from amin.experiment.run import Run
+    from amin.experiment.traffic import Traffic
 
 EXAMPLES = """
 \b
@@ -25,6 +26,8 @@ Examples:
   amin simulate --trace trace.csv --kv-tokens 16492 --policy amin-static
   amin simulate --trace azure.csv.gz --kv-tokens 65536 --block-size 16 \\
       --step-time linear:0.03,0.00015 --policy vllm-fcfs --records records.csv --json
+  amin simulate --workload sessions --load 1.2 --kv-tokens 16384 --block-size 16 \\
+      --step-time linear:0.03,0.00015 --enable-prefix-caching --policy expected-volume
 \b
 A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
 lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
@@ -38,8 +41,13 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--trace", type=click.Path(path_type=Path), required=True, help="CSV, may be gzipped")
+@click.option("--trace", help="a CSV file or JSON lines, may be gzipped")
 @options.skip_broken
+@options.workload
+@click.option("--num-requests", type=int, help="[default: of a trace all, of a workload 1000]")
+@click.option("--load", type=float, help="arrival rate as a multiple of capacity")
+@options.closed_loop
+@options.think_time
 @click.option("--kv-tokens", type=int, required=True, help="tokens that the KV memory holds")
 @click.option(
     "--policy",
@@ -96,25 +104,40 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option(
     "--forecast-floor", type=int, help="[default: 1 in unit time, else a block, 15 at most]"
 )
-@click.option("--seed", default=0, show_default=True, help="breaks ties between victims")
+@click.option("--seed", default=0, show_default=True, help="draws the workload, breaks ties")
 @click.option(
     "--records", type=click.Path(path_type=Path), help="write a CSV with a row per request"
 )
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def simulate(
-    trace: Path, skip_broken: bool, records: Path | None, as_json: bool, **settings: object
+    trace: str | None,
+    skip_broken: bool,
+    workload: str | None,
+    num_requests: int | None,
+    load: float | None,
+    closed_loop: int | None,
+    think_time: float,
+    records: Path | None,
+    as_json: bool,
+    **settings: object,
 ) -> None:
     """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
     from amin.experiment.run import Run
     from amin.experiment.setting import Setting
-    from amin.workload.read import read_trace
+    from amin.experiment.traffic import Traffic
 
+    if (trace is None) == (workload is None):
+        raise ConfigError(
+            f"--trace: got {trace!r} and --workload {workload!r}, allowed: one of the two"
+        )
     setting = Setting(**settings)  # type: ignore[arg-type]
     setting.check_policy()
-    workload = read_trace(trace, skip_broken)
+    loop = closed_loop, think_time
+    traffic = Traffic(str(trace or workload), num_requests, load, None, None, skip_broken, *loop)
+    requests = traffic.trace(setting.seed, setting.config)
     engine = setting.engine()
     start = time.perf_counter()
-    simulation = engine.simulate(workload)
+    simulation = engine.simulate(requests)
     seconds = time.perf_counter() - start
     run = Run(setting, simulation)
     if records is not None:
@@ -122,7 +145,7 @@ def simulate(
     if as_json:
         click.echo(json.dumps({**run.as_dict(), "wall_time_s": seconds}, indent=2))
         return
-    _print(run, seconds)
+    _print(run, traffic, seconds)
 
 
 def _write_records(run: Run, path: Path) -> None:
@@ -141,16 +164,16 @@ def _write_records(run: Run, path: Path) -> None:
         staging.unlink(missing_ok=True)
 
 
-def _print(run: Run, seconds: float) -> None:
+def _print(run: Run, traffic: Traffic, seconds: float) -> None:
     from amin.report.table import as_table
     from amin.report.terminal import console
 
     out = console()
     out.print(as_table([run.result]))
     numbers = run.as_dict()
-    rho = "all at once" if numbers["rho"] is None else f"{numbers['rho']:.2f} x capacity"
     out.print(
-        f"load {rho}; at most {numbers['peak_kv_tokens']:,} of {numbers['kv_tokens']:,} KV tokens "
-        f"in use; {numbers['num_rejected']:,} rejected; simulated in {seconds:.2f} s",
+        f"load {traffic.load_in_words(numbers['rho'])}; at most {numbers['peak_kv_tokens']:,} of "
+        f"{numbers['kv_tokens']:,} KV tokens in use; {numbers['num_rejected']:,} rejected; "
+        f"simulated in {seconds:.2f} s",
         highlight=False,
     )

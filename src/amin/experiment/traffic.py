@@ -14,6 +14,7 @@ from amin.workload.generate import LMSYS_LIKE, arrival_times, generate, names
 from amin.workload.intervals import intervals
 from amin.workload.read import read_trace
 from amin.workload.trace import Trace
+from amin.workload.turns import in_closed_loop
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Traffic:
     arrivals       poisson, gamma:CV or batch; None keeps a trace's own pattern, else poisson
     predicted      `amin.workload.intervals`; None keeps what the workload says itself
     skip_broken    leave out the lines of a log that cannot be read, and say how many
+    closed_loop    users, each of whom asks again `think_time` seconds after a reply's end, in place
+                   of times of arrival; None: open
     """
 
     source: str = LMSYS_LIKE
@@ -35,12 +38,15 @@ class Traffic:
     arrivals: str | None = None
     predicted: str | None = None
     skip_broken: bool = False
+    closed_loop: int | None = None
+    think_time: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_requests is not None and self.num_requests < 1:
             raise ConfigError(f"num_requests: got {self.num_requests}, allowed: >= 1")
         if self.load is not None and not 0 < self.load < math.inf:
             raise ConfigError(f"load: got {self.load}, allowed: > 0")
+        self._check_loop()
         if self.arrivals is not None:
             arrival_times(1, 1.0, self.arrivals, 0)
         if self.predicted is not None:
@@ -55,12 +61,36 @@ class Traffic:
         trace = self._requests(seed)
         if self.predicted is not None:
             trace = intervals(self.predicted)(trace, seed)
+        if self.closed_loop is not None:
+            return in_closed_loop(trace, self.closed_loop, self.think_time)
         if self.arrivals is not None:
             unit = arrival_times(len(trace), 1.0, self.arrivals, seed)
             trace = replace(trace, arrival_time=unit)
         if self.load is None or self.arrivals == "batch":
             return trace
         return at_load(trace, self.load, config, seed)
+
+    def load_in_words(self, rho: float | None) -> str:
+        """What presses on the engine: users, or arrivals at `rho` x its capacity (None: at 0)."""
+        if self.closed_loop is not None:
+            return f"{self.closed_loop:,} users, each of whom waits for a reply to end"
+        return "all at once" if rho is None else f"{rho:.2f} x capacity"
+
+    def _check_loop(self) -> None:
+        if self.closed_loop is None:
+            if self.think_time:
+                raise ConfigError(
+                    f"think_time: got {self.think_time:g} without closed_loop, allowed: 0, or a "
+                    "number of users"
+                )
+            return
+        for name in ("load", "arrivals"):
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"{name}: got {getattr(self, name)} in a closed loop, whose users ask when a "
+                    "reply has ended, allowed: one of the two"
+                )
+        in_closed_loop(Trace.of([]), self.closed_loop, self.think_time)
 
     def _requests(self, seed: int) -> Trace:
         if self.source in names():

@@ -17,14 +17,20 @@ from typing import Any
 import numpy as np
 
 from amin.errors import ConfigError, UnknownNameError
+from amin.workload.agents import agents
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
 from amin.workload.templates import with_templates
 from amin.workload.trace import Floats, Trace
+from amin.workload.turns import as_conversations
 
 LMSYS_LIKE = "lmsys-like"
 TEMPLATES = "templates"
 TEMPLATE_SIZES, TEMPLATE_SHARE = (256, 512, 1024, 2048, 4096), 0.6
 """Tokens of the templates of which one is in front of so many of the requests."""
+
+SESSIONS, AGENTS, OUTLIERS = "sessions", "agents", "outliers"
+OUTLIER_EVERY, OUTLIER_TOKENS = 250, 4000
+"""One reply in so many is so long, in tokens."""
 
 
 @cache
@@ -35,7 +41,7 @@ def _tables() -> dict[str, Any]:
 
 def names() -> list[str]:
     """The workloads that `generate` knows."""
-    return [LMSYS_LIKE, TEMPLATES, *_tables()]
+    return [LMSYS_LIKE, TEMPLATES, SESSIONS, AGENTS, OUTLIERS, *_tables()]
 
 
 def generate(
@@ -44,7 +50,9 @@ def generate(
     """`num_requests` requests like those of `name`, arriving at `rate` per second.
 
     ``templates`` is ``lmsys-like``, six of ten requests behind one of five templates
-    (`amin.workload.templates`), the shorter ones more often: for runs with prefix caching.
+    (`amin.workload.templates`), the shorter ones more often: for runs with prefix caching; so are
+    ``sessions``, its questions as turns of conversations (`amin.workload.turns`), and ``agents``
+    (`amin.workload.agents`). ``outliers`` is ``lmsys-like`` with one reply in 250 of 4,000 tokens.
     `arrivals` is as for `arrival_times`. LMSYS-like requests come with the class that a real
     classifier predicted, also as their priority, and with that class's bounds: its lowest length by
     definition, which a fifth of its replies undercut, and its 95 % quantile. Raises `ConfigError`,
@@ -65,10 +73,11 @@ def generate(
         classes = trace.predicted_class.astype(int)
         lower, upper = np.array(NOMINAL_FLOORS), np.array(replies.class_quantiles(0.95))
         return replace(trace, arrival_time=times, lower=lower[classes], upper=upper[classes])
-    if name == TEMPLATES:
+    if name in (TEMPLATES, SESSIONS, OUTLIERS):
         plain = generate(LMSYS_LIKE, num_requests, seed=seed, rate=rate, arrivals=arrivals)
-        sizes = np.array(TEMPLATE_SIZES)
-        return with_templates(plain, sizes, seed, share=TEMPLATE_SHARE, skew=1.0)
+        return _changed(plain, name, seed)
+    if name == AGENTS:
+        return agents(num_requests, times, seed)
     if name not in _tables():
         raise UnknownNameError("workload", name, names())
     table = _tables()[name]
@@ -80,6 +89,21 @@ def generate(
     prompt = prompts[(at * len(prompts)).astype(int)]
     slot = rng.integers(0, outputs.shape[1], num_requests)
     return Trace.of_lengths(prompt, outputs[(at * len(outputs)).astype(int), slot], times)
+
+
+def _changed(chat: Trace, name: str, seed: int) -> Trace:
+    """Chat with templates before it, in turns, or with long replies among the others."""
+    if name == TEMPLATES:
+        sizes = np.array(TEMPLATE_SIZES)
+        return with_templates(chat, sizes, seed, share=TEMPLATE_SHARE, skew=1.0)
+    if name == SESSIONS:
+        return as_conversations(chat, seed)
+    is_long = np.arange(len(chat)) % OUTLIER_EVERY == OUTLIER_EVERY // 2
+    return replace(
+        chat,
+        num_output_tokens=np.where(is_long, OUTLIER_TOKENS, chat.num_output_tokens),
+        max_tokens=np.maximum(chat.max_tokens, OUTLIER_TOKENS),
+    )
 
 
 def _by_client(clients: list[dict[str, Any]], rng: np.random.Generator, times: Floats) -> Trace:

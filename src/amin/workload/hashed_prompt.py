@@ -1,4 +1,4 @@
-"""The tokens of a prompt of which only the hashes of its blocks are known."""
+"""The tokens of a prompt or of a reply of which only the hashes of its blocks are known."""
 
 from __future__ import annotations
 
@@ -15,20 +15,33 @@ class HashedPrompt(Sequence[int]):
 
     `hashes` has one for every `block_size` tokens, the last block maybe in part. Two prompts then
     have the same tokens for as long as they have the same hashes, which is all that a prefix cache
-    asks of them.
+    asks of them. A reply begins `offset` tokens after the beginning of its first block, where its
+    prompt ended.
     """
 
     hashes: tuple[int, ...]
     block_size: int
     length: int
+    offset: int = 0
 
     def __post_init__(self) -> None:
-        expected = -(-self.length // self.block_size)
+        expected = -(-(self.offset + self.length) // self.block_size)
         if len(self.hashes) != expected:
             raise ConfigError(
                 f"hashes: got {len(self.hashes)}, allowed: {expected}, one for every "
-                f"{self.block_size} of {self.length} tokens"
+                f"{self.block_size} of {self.offset + self.length} tokens"
             )
+
+    def before(self, reply: Sequence[int]) -> HashedPrompt | None:
+        """This and its reply as one; None where they are not of the same blocks."""
+        if not isinstance(reply, HashedPrompt) or reply.block_size != self.block_size:
+            return None
+        whole_blocks, offset = divmod(self.offset + self.length, self.block_size)
+        begun = self.hashes[whole_blocks:]
+        if offset != reply.offset or begun != reply.hashes[: len(begun)]:
+            return None
+        hashes = self.hashes[:whole_blocks] + reply.hashes
+        return HashedPrompt(hashes, self.block_size, self.length + len(reply), self.offset)
 
     def __len__(self) -> int:
         return self.length
@@ -40,5 +53,5 @@ class HashedPrompt(Sequence[int]):
     def __getitem__(self, index: int | slice) -> int | Sequence[int]:
         chosen = range(self.length)[index]
         if isinstance(chosen, range):
-            return [self.hashes[i // self.block_size] for i in chosen]
-        return self.hashes[chosen // self.block_size]
+            return [self.hashes[(self.offset + i) // self.block_size] for i in chosen]
+        return self.hashes[(self.offset + chosen) // self.block_size]

@@ -6,7 +6,7 @@ A million requests fit into some 60 MB this way; a `Job` is made when one is ask
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import overload
 
 import numpy as np
@@ -27,6 +27,9 @@ _MAY_BE_EMPTY = (
     "client",
     "prompt",
     "reading_pace",
+    "reply_token_ids",
+    "follows",
+    "think_time",
 )
 
 
@@ -44,6 +47,9 @@ class Trace(Sequence[Job]):
     prompt             texts, None where one is not known; an empty array where there are none
     prompt_token_ids   sequences of integers, as in `Request`; an empty array where none is known
     reading_pace       as in `Request`, NaN for None; an empty array where none is known
+    reply_token_ids    as in `Job`; an empty array where none is known
+    follows, think_time   the row that each one follows, or -1, and seconds, as in `Job`; empty
+                       arrays where nobody follows anybody
     """
 
     arrival_time: Floats
@@ -59,6 +65,9 @@ class Trace(Sequence[Job]):
     client: Texts = field(default_factory=lambda: np.empty(0, np.object_))
     prompt: Texts = field(default_factory=lambda: np.empty(0, np.object_))
     reading_pace: Floats = field(default_factory=lambda: np.empty(0))
+    reply_token_ids: Texts = field(default_factory=lambda: np.empty(0, np.object_))
+    follows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    think_time: Floats = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -75,6 +84,8 @@ class Trace(Sequence[Job]):
         if isinstance(jobs, Trace):
             return jobs
         requests = [job.request for job in jobs]
+        rows = {request.request_id: i for i, request in enumerate(requests)}
+        is_open = all(job.follows is None for job in jobs)
         hints = [request.hint for request in requests]
 
         def ints(values: list[int]) -> Ints:
@@ -94,6 +105,9 @@ class Trace(Sequence[Job]):
             client=np.array([r.client for r in requests], np.object_),
             prompt=np.array([r.prompt for r in requests], np.object_),
             reading_pace=np.array([r.reading_pace for r in requests], np.float64),
+            reply_token_ids=as_objects([job.reply_token_ids for job in jobs]),
+            follows=ints([] if is_open else [rows.get(str(job.follows), -1) for job in jobs]),
+            think_time=np.array([] if is_open else [job.think_time for job in jobs]),
         )
 
     @classmethod
@@ -130,10 +144,14 @@ class Trace(Sequence[Job]):
     @overload
     def __getitem__(self, index: slice | Ints) -> Trace: ...
     def __getitem__(self, index: int | slice | Ints) -> Job | Trace:
-        """A request; or those of a slice or of an array of indices."""
+        """A request; or those of a slice or of an array of indices.
+
+        Who follows one that is left out follows whom that one followed, thinking for both.
+        """
         if isinstance(index, slice | np.ndarray):
             columns = (getattr(self, column.name) for column in fields(self))
-            return Trace(*(column[index] if len(column) else column for column in columns))
+            part = Trace(*(column[index] if len(column) else column for column in columns))
+            return part if not len(self.follows) else self._linked_anew(part, index)
         index = range(len(self))[index]
         hint = None
         if self.lower[index]:
@@ -151,7 +169,33 @@ class Trace(Sequence[Job]):
             prompt=self.prompt[index] if len(self.prompt) else None,
             reading_pace=self._pace_of(index),
         )
-        return Job(request, int(self.num_output_tokens[index]))
+        return Job(
+            request,
+            int(self.num_output_tokens[index]),
+            self.reply_token_ids[index] if len(self.reply_token_ids) else (),
+            self._id_followed(index),
+            float(self.think_time[index]) if len(self.think_time) else 0.0,
+        )
+
+    def _id_followed(self, index: int) -> str | None:
+        if not len(self.follows) or self.follows[index] < 0:
+            return None
+        return self.id_of(int(self.follows[index]))
+
+    def _linked_anew(self, part: Trace, index: slice | Ints) -> Trace:
+        rows = np.arange(len(self))[index]
+        places = np.full(len(self), -1)
+        places[rows] = np.arange(len(rows))
+        follows, think_time = part.follows.copy(), part.think_time.copy()
+        while True:
+            is_gone = (follows >= 0) & (places[follows] < 0)
+            if not is_gone.any():
+                break
+            think_time[is_gone] += self.think_time[follows[is_gone]]
+            follows[is_gone] = self.follows[follows[is_gone]]
+        return replace(
+            part, follows=np.where(follows < 0, -1, places[follows]), think_time=think_time
+        )
 
 
 def as_objects(values: Sequence[Sequence[int]]) -> Texts:

@@ -58,5 +58,7 @@ def test_refuses_other_arrivals(kind: str) -> None:
 
 def test_refuses_an_unknown_workload() -> None:
     """And names those that there are."""
-    with pytest.raises(ConfigError, match=r"workload: unknown 'azure'.*allowed: azure-code"):
+    with pytest.raises(
+        ConfigError, match=r"workload: unknown 'azure'.*allowed: agents, azure-code"
+    ):
         generate("azure", 5, seed=0)

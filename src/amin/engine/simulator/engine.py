@@ -14,7 +14,6 @@ from amin.engine.promise import of_estimate
 from amin.engine.reading import SECONDS_EACH, seconds_each
 from amin.engine.rows import (
     ADMISSION,
-    ARRIVAL_INDEX,
     BOUND,
     LOWER,
     MAX_TOKENS,
@@ -24,6 +23,7 @@ from amin.engine.rows import (
     UPPER,
 )
 from amin.engine.settings import check_stream_promise, check_tail_promise
+from amin.engine.simulator.arrivals import OPEN
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.groups import groups_of
@@ -33,13 +33,15 @@ from amin.engine.simulator.prefix_cache import SAME_AS
 from amin.engine.simulator.simulation import Progress, Simulation
 from amin.engine.simulator.state import (
     ARRIVAL,
+    DRAW,
+    IS_ASKED,
     IS_CUT,
     LENGTH,
-    NUM_ANSWERED,
+    NEXT,
     PAGES,
     POLICY,
     RANK,
-    TIE,
+    THINK_TIME,
     VLLM_FCFS,
     VLLM_PRIORITY,
     Floats,
@@ -154,7 +156,7 @@ class SimulatedEngine:
         output = np.minimum(trace.num_output_tokens, trace.max_tokens)
         fits = trace.num_prompt_tokens + output <= self.config.capacity_tokens
         accepted = np.flatnonzero(fits)
-        ours, output = _those(trace, accepted), output[accepted]
+        ours, output = self._capped(_those(trace, accepted)), output[accepted]
         lengths = ours.num_prompt_tokens + output
         limits = self._limits(PATIENCE * (int(lengths.max(initial=0)) + 1))
         first_page, same_as = self._pages(ours, lengths)
@@ -164,10 +166,17 @@ class SimulatedEngine:
         if limits.learns:
             now.groups[:] = groups_of(told)
         asking = None
-        if self._asks:
-            asking = Asking(deepcopy(self._predictor), ours)
-            now.counts[NUM_ANSWERED] = 0
+        has_groups = bool(limits.learns and len(ours.follows))
+        if self._asks or has_groups:
+            predictor = deepcopy(self._predictor) if self._asks else None
+            asking = Asking(predictor, told, has_groups)
+            now.facts[:, IS_ASKED] = 1
         return Simulation(self, trace, accepted, limits, now, asking)
+
+    def _capped(self, ours: Trace) -> Trace:
+        """No reply is longer than the model's longest sequence leaves room for, as vLLM has it."""
+        room = self.config.max_model_len - ours.num_prompt_tokens
+        return replace(ours, max_tokens=np.clip(ours.max_tokens, 1, np.maximum(room, 1)))
 
     def _limits(self, max_steps_without_end: int) -> Limits:
         return self.config.limits(
@@ -182,7 +191,9 @@ class SimulatedEngine:
     def _pages(self, ours: Trace, lengths: Ints) -> tuple[Ints, Ints]:
         if not self.config.enable_prefix_caching:
             return np.zeros(len(ours), np.int64), np.zeros(0, np.int64)
-        return number_pages(ours.prompt_token_ids, lengths, self.config.block_size)
+        return number_pages(
+            ours.prompt_token_ids, ours.reply_token_ids, lengths, self.config.block_size
+        )
 
     def _fill(self, now: State, ours: Trace, output: Ints) -> Trace:
         """The facts of the requests that can run; returns these with the classes predicted."""
@@ -194,18 +205,28 @@ class SimulatedEngine:
             (UPPER, np.clip(upper, 1, ours.max_tokens)),
             (BOUND, 1),
             (PRIORITY, self._priority(ours.priority)),
-            (ARRIVAL_INDEX, np.arange(len(ours))),
             (ADMISSION, -1),
         ):
             now.table[:, column] = values
         now.facts[:, LENGTH] = output
         now.facts[:, IS_CUT] = ours.num_output_tokens > ours.max_tokens
-        now.times[:, ARRIVAL] = ours.arrival_time
+        self._fill_arrivals(now, ours)
         now.readers[:, SECONDS_EACH] = self._seconds_each(ours)
         now.facts[:, RANK] = self._rank(ours)
         rng = random.Random(self.seed)
-        now.times[:, TIE] = [rng.random() for _ in range(len(ours))]
+        now.times[:, DRAW] = [rng.random() for _ in range(len(ours))]
         return replace(ours, predicted_class=classes)
+
+    def _fill_arrivals(self, now: State, ours: Trace) -> None:
+        """When each request arrives, or after whom."""
+        now.times[:, ARRIVAL], now.facts[:, NEXT] = ours.arrival_time, -1
+        is_open = np.ones(len(ours), bool)
+        if len(ours.follows):
+            is_open = ours.follows < 0
+            now.facts[ours.follows[~is_open], NEXT] = np.flatnonzero(~is_open)
+            now.times[~is_open, ARRIVAL] = np.inf
+            now.times[:, THINK_TIME] = ours.think_time
+        now.arrivals[OPEN, : np.count_nonzero(is_open)] = np.flatnonzero(is_open)
 
     def _predicted(self, ours: Trace) -> tuple[Ints, Ints, Texts]:
         """Lower and upper ends, and classes."""
@@ -239,12 +260,11 @@ class SimulatedEngine:
         return np.clip(priority, -PRIORITY_LIMIT, PRIORITY_LIMIT)
 
     def _rank(self, ours: Trace) -> Ints:
-        """Who is first among equals: the earlier arrival; to vLLM's priority queue, then the id."""
+        """Who is first among those who arrive together, to vLLM's priority queue: by the id."""
         rank = np.arange(len(ours))
         if self._rules_of == VLLM_PRIORITY:
             ids = [ours.id_of(i) for i in rank.tolist()]
-            order = sorted(range(len(ids)), key=lambda i: (ours.arrival_time[i], ids[i]))
-            rank[order] = np.arange(len(ids))
+            rank[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
         return rank
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from amin.engine.reading import gets
 from amin.engine.rows import LOWER, NUM_CACHED, NUM_PROMPT
 from amin.engine.simulator.admission import admit, move_victims
+from amin.engine.simulator.arrivals import arrives, follow, next_arrival
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
 from amin.engine.simulator.lookups import look_again
 from amin.engine.simulator.running import (
@@ -28,11 +29,10 @@ from amin.engine.simulator.state import (
     ENDS_SINCE_REFRESH,
     FINISH,
     FIRST_TOKEN,
+    IS_ASKED,
     LANE_FRONTIER,
     LAST,
     MAX_SAMPLES,
-    NUM_ANSWERED,
-    NUM_ARRIVED,
     NUM_COMPUTING,
     NUM_ENDED,
     NUM_FREE_BLOCKS,
@@ -84,9 +84,10 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
             _end_step(state, limits)
         elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
-            if counts[NUM_ARRIVED] == num_requests:
+            slot = next_arrival(state)
+            if slot < 0:
                 return ENDED if counts[NUM_ENDED] == num_requests else LIVELOCK
-            arrival = state.times[counts[NUM_ARRIVED], ARRIVAL]
+            arrival = state.times[slot, ARRIVAL]
             # The paper's time is a whole number of steps.
             state.clock[SECONDS] = np.ceil(arrival) if limits.is_unit_time else arrival
         if counts[NUM_ENDED] == num_requests:
@@ -98,21 +99,20 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
 
 @inlined_njit
 def _asks(state: State) -> bool:
-    """Whether the next request is here, and a predictor that learns has yet to be asked of it."""
-    slot, asks = state.counts[NUM_ARRIVED], False
-    if slot == state.counts[NUM_ANSWERED] and slot < len(state.times):
+    """Whether the next request is here, and Python has yet to be asked of it."""
+    slot, asks = next_arrival(state), False
+    if slot >= 0 and state.facts[slot, IS_ASKED]:
         asks = state.times[slot, ARRIVAL] <= state.clock[SECONDS]
     return asks
 
 
 @inlined_njit
 def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
-    counts = state.counts
-    while counts[NUM_ARRIVED] < len(state.times):
-        slot = counts[NUM_ARRIVED]
-        if state.times[slot, ARRIVAL] > state.clock[SECONDS]:
+    while True:
+        slot = next_arrival(state)
+        if slot < 0 or state.times[slot, ARRIVAL] > state.clock[SECONDS]:
             break
-        counts[NUM_ARRIVED] += 1
+        arrives(state, limits, slot)
         begin_groups_anew(state, slot)
         if state.table[slot, LOWER] == 0:
             foretell(state, limits, slot)
@@ -247,6 +247,7 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     _note_first_token(state, lane)
     state.times[slot, FINISH] = state.clock[SECONDS]
     free_blocks(state, limits, lane)
+    follow(state, slot)
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
     note_end(state, limits, slot)

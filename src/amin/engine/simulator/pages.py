@@ -11,20 +11,24 @@ from amin.workload.hashed_prompt import HashedPrompt
 from amin.workload.trace import Texts
 
 
-def number_pages(prompts: Texts, lengths: Ints, page_size: int) -> tuple[Ints, Ints]:
-    """(the first page of each request, of each page the first one with the same tokens).
+def number_pages(
+    prompts: Texts, replies: Texts, lengths: Ints, page_size: int
+) -> tuple[Ints, Ints]:
+    """(first page of each request, of each page the first one with the same tokens).
 
-    `lengths` in tokens, reply included; `prompts` are sequences of tokens, empty where unknown, and
-    none at all where none is known: such a prompt is unlike any other. So is every reply.
+    `lengths` in tokens, reply included; `prompts` and `replies` are sequences of tokens, empty
+    where unknown, and none at all where none is known: what is unknown is unlike anything else.
     """
     ends = np.cumsum(-(-lengths // page_size))
     starts = ends - -(-lengths // page_size)
     same_as = np.arange(ends[-1] if len(ends) else 0)
     known: dict[tuple[int, int, int], int] = {}
     pages, prefixes, offsets = [], [], []
-    for start, prompt in zip(starts.tolist(), prompts, strict=False):
+    for i, (start, prompt) in enumerate(zip(starts.tolist(), prompts, strict=False)):
         if prompt:
-            prefix, offset = _ends(prompt, page_size, known)
+            tokens = _joined(prompt, replies[i]) if len(replies) else prompt
+            prefix, offset = _ends(tokens, page_size, known)
+            prefix, offset = prefix[: lengths[i] // page_size], offset[: lengths[i] // page_size]
             prefixes.append(prefix)
             offsets.append(offset)
             pages.append(np.arange(start, start + len(prefix)))
@@ -34,6 +38,12 @@ def number_pages(prompts: Texts, lengths: Ints, page_size: int) -> tuple[Ints, I
         _, first, group = np.unique(key, return_index=True, return_inverse=True)
         same_as[page] = page[first][group]
     return starts, same_as
+
+
+def _joined(prompt: Sequence[int], reply: Sequence[int]) -> Sequence[int]:
+    """A prompt and its reply."""
+    joined = prompt.before(reply) if isinstance(prompt, HashedPrompt) else None
+    return (*prompt, *reply) if joined is None else joined
 
 
 def _ends(

@@ -153,7 +153,7 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     elif limits.rules_of == VLLM_PRIORITY:
         key = state.table[slot, PRIORITY]
     else:
-        key = slot
+        key = state.facts[slot, RANK]
     level, rank = state.table[slot, PRIORITY], state.facts[slot, RANK]
     push(state.heap, state.counts[NUM_WAITING], key, rank, slot, level)
     state.counts[NUM_WAITING] += 1

@@ -14,6 +14,7 @@ from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.state import (
+    ARRIVAL,
     FINISH,
     FIRST_SCHEDULED,
     FIRST_TOKEN,
@@ -111,7 +112,7 @@ class Simulation:
         status = np.full(len(self.trace), "rejected", np.object_)
         status[self.accepted] = "finished"
         return Columns(
-            arrival_time=self.trace.arrival_time,
+            arrival_time=self._arrival_time(),
             first_scheduled_time=self._whole(s.times[:, FIRST_SCHEDULED], np.nan),
             first_token_time=self._whole(s.times[:, FIRST_TOKEN], np.nan),
             finish_time=self._whole(s.times[:, FINISH], np.nan),
@@ -152,6 +153,12 @@ class Simulation:
             ],
             num_steps=self.num_steps,
         )
+
+    def _arrival_time(self) -> Array:
+        """When each arrived; whoever cannot run, when the trace says."""
+        times = self.trace.arrival_time.copy()
+        times[self.accepted] = self.state.times[:, ARRIVAL]
+        return times
 
     def _of_readers(self, column: int) -> Array:
         """Of those to whom anything came, and whose reader reads along."""

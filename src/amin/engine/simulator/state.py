@@ -32,9 +32,12 @@ RECOMPUTE, RESTART, SWAP = range(3)
 
 # What `State.counts` counts.
 (
-    # Requests that have arrived; and those that a predictor has answered for, who may.
+    # Requests that have arrived, those who follow nobody among them; those who are known to come
+    # since whom they follow has ended; and different times of arrival so far.
     NUM_ARRIVED,
-    NUM_ANSWERED,
+    NUM_OPEN,
+    NUM_FOLLOWING,
+    NUM_MOMENTS,
     NUM_WAITING,
     NUM_RUNNING,
     NUM_ENDED,
@@ -71,19 +74,23 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(29)
+) = range(31)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
-# of its pages; whether max_tokens cuts it.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT = range(8)
+# of its pages; whether max_tokens cuts it; who follows it, or -1; and whether the loop must stop
+# before it arrives, for Python to say something of it.
+LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT, NEXT, IS_ASKED = range(10)
 
-# What `State.times` has of each request: seconds, NaN before; and what breaks ties of victims.
-ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE = range(5)
+# What `State.times` has of each request: seconds, NaN before; what breaks ties of victims; the
+# seconds for which it thinks before it follows another; and what breaks ties of whoever arrives as
+# the one of this number.
+ARRIVAL, FIRST_SCHEDULED, FIRST_TOKEN, FINISH, TIE, THINK_TIME, DRAW = range(7)
 
-# What `State.clock` has: seconds; and for the tail promise the work done so far, the work that is
-# expected of all who wait, and tokens in use that no request counts as its own (shared prefixes).
-SECONDS, WORK_DONE, WAITING_WORK, SHARED = range(4)
+# What `State.clock` has: seconds; for the tail promise the work done so far, the work that is
+# expected of all who wait, and tokens in use that no request counts as its own (shared prefixes);
+# and the latest time of arrival so far.
+SECONDS, WORK_DONE, WAITING_WORK, SHARED, LATEST = range(5)
 
 # What `State.lanes` has of each running request: its tokens known, computed, and in all when it
 # ends; blocks held; tokens computed in this step; and the frontier, as above. The last column has
@@ -158,6 +165,7 @@ class State(NamedTuple):
     noted, queues  see `amin.engine.promise`; of nobody without one
     returning      see `amin.engine.stream_promise`
     lookups        see `amin.engine.simulator.lookups`
+    arrivals       see `amin.engine.simulator.arrivals`
     groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`
@@ -181,6 +189,7 @@ class State(NamedTuple):
     queues: Ints
     returning: Ints
     lookups: Ints
+    arrivals: Ints
     groups: Ints
     survival: Floats3
     gains: Floats
@@ -196,7 +205,6 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     noted, queues = new_guard(num_requests if limits.has_promise else 0, has_priorities)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
-    counts[NUM_ANSWERED] = num_requests
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
     counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
     counts[REFUSED] = -1
@@ -206,8 +214,8 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     lanes[:, FREE] = np.arange(at_most)[::-1]
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, IS_CUT + 1), np.int64),
-        times=np.full((num_requests, TIE + 1), np.nan),
+        facts=np.zeros((num_requests, IS_ASKED + 1), np.int64),
+        times=np.full((num_requests, DRAW + 1), np.nan),
         readers=new_readers(num_requests),
         shared=np.zeros(num_requests, np.int64),
         heap=np.zeros((3 + limits.has_priorities, num_requests + 1), np.int64),
@@ -220,10 +228,11 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         queues=queues,
         returning=new_returning(num_requests if limits.has_stream_promise else 0),
         lookups=np.zeros((3, num_requests + 1 if limits.has_prefix_cache else 2), np.int64),
+        arrivals=np.full((2, num_requests + 1), -1),
         groups=np.full((num_requests, len(FEATURES)), TOLD),
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),
         samples=np.zeros((MAX_SAMPLES, 4)),
-        clock=np.zeros(SHARED + 1),
+        clock=np.zeros(LATEST + 1),
         counts=counts,
     )

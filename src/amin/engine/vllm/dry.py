@@ -24,12 +24,13 @@ from amin.engine.vllm.observer import Observer
 from amin.engine.vllm.scheduler import AminScheduler
 from amin.errors import AminError, ConfigError
 from amin.record import RequestRecord, RunResult
+from amin.workload.arrivals import Arrivals
 from amin.workload.interface import Job, check_workload
 
 if TYPE_CHECKING:
     from amin.engine.simulator import SimulatorConfig
 
-STOP_TOKEN = 2
+STOP_TOKEN = 2**30 - 1
 FIRST_OWN_TOKEN = 2**30
 """From here on each request has a token of its own, of which unknown prompts and replies are made:
 no two share a prefix that the workload does not say they share."""
@@ -126,6 +127,7 @@ class DryEngine:
         if isinstance(self.scheduler, AminScheduler):
             self.scheduler.amin.clock = lambda: self.clock
         self._own_tokens: dict[str, int] = {}
+        self._replies: dict[str, Sequence[int]] = {}
         self._block_hasher = None
         if config.enable_prefix_caching:
             self._block_hasher = seam.prefix_block_hasher(config.block_size)
@@ -179,9 +181,11 @@ class DryEngine:
         """Serve all jobs to their end; raises `AminError` if the scheduler stalls."""
         check_workload(jobs)
         observer = Observer(self.scheduler, lambda: self.clock, self._paces(jobs))
-        rejected = [job for job in jobs if not self._can_ever_run(job)]
-        arriving = deque(job for job in jobs if self._can_ever_run(job))
-        lengths = {job.request.request_id: job.num_output_tokens for job in arriving}
+        can_run = [self._can_ever_run(job) for job in jobs]
+        rejected = [job for job, can in zip(jobs, can_run, strict=True) if not can]
+        arriving = Arrivals(jobs, [row for row, can in enumerate(can_run) if can])
+        lengths = {job.request.request_id: job.num_output_tokens for job in jobs}
+        self._replies = {job.request.request_id: job.reply_token_ids for job in jobs}
         # With async scheduling a step is scheduled before the previous one's output is known.
         depth = 2 if self.config.async_scheduling else 1
         in_flight: deque[tuple[Any, set[str]]] = deque()
@@ -195,7 +199,11 @@ class DryEngine:
             elif not in_flight and not output.preempted_req_ids and not self._skip_idle(arriving):
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
-                self.finish_step(*in_flight.popleft(), lengths)
+                output, emitting = in_flight.popleft()
+                self.finish_step(output, emitting, lengths)
+                for request_id in output.num_scheduled_tokens:
+                    if request_id not in self.scheduler.requests:
+                        arriving.ended(request_id, self.clock)
         return observer.result(
             [*observer.records.values(), *map(_rejected, rejected)],
             policy=self.name,
@@ -218,14 +226,13 @@ class DryEngine:
         total = job.request.num_prompt_tokens + output
         return total <= min(self.config.max_model_len, self._capacity_tokens)
 
-    def _admit_arrived(self, arriving: deque[Job]) -> None:
-        while arriving and arriving[0].request.arrival_time <= self.clock:
-            job = arriving.popleft()
+    def _admit_arrived(self, arriving: Arrivals) -> None:
+        for job in arriving.until(self.clock):
             now, self.clock = self.clock, job.request.arrival_time
             self.submit(job)
             self.clock = now
 
-    def _skip_idle(self, arriving: deque[Job]) -> bool:
+    def _skip_idle(self, arriving: Arrivals) -> bool:
         """Nothing to do until the next arrival; returns False at the end of the work."""
         if self.scheduler.get_num_unfinished_requests():
             running, waiting = self.scheduler.get_request_counts()
@@ -234,7 +241,7 @@ class DryEngine:
                 f"{running} running, {waiting} waiting"
             )
         if arriving:
-            self.clock = max(self.clock, arriving[0].request.arrival_time)
+            self.clock = max(self.clock, arriving.next_time)
         return bool(arriving)
 
     def submit(self, job: Job) -> None:
@@ -284,8 +291,10 @@ class DryEngine:
         left = length - request.num_output_tokens
         num_right = request.num_output_tokens % (num_drafts + 1)
         made = max(min(num_right + 1, left), 1)
-        own = self._own_tokens[request.request_id]
-        return [own] * (made - 1) + [STOP_TOKEN if made >= left else own]
+        own, known = self._own_tokens[request.request_id], self._replies.get(request.request_id)
+        first = request.num_output_tokens
+        tokens = list(known[first : first + made]) if known else [own] * made
+        return [*tokens[:-1], STOP_TOKEN] if made >= left else tokens
 
     def _vllm_request(self, job: Job) -> seam.Request:
         request = job.request

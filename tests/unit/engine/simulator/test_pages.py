@@ -33,7 +33,8 @@ def test_pages_are_the_same_where_all_tokens_up_to_their_end_are(
 ) -> None:
     """By a comparison of the tokens themselves, within each kind of prompt."""
     lengths = np.array([len(prompt) + reply for prompt in found], np.int64)
-    starts, same_as = number_pages(as_objects(found), lengths, page_size)
+    none = np.empty(0, np.object_)
+    starts, same_as = number_pages(as_objects(found), none, lengths, page_size)
     first: dict[object, int] = {}
     for start, prompt, length in zip(starts.tolist(), found, lengths.tolist(), strict=True):
         for place in range(-(-length // page_size)):
@@ -42,6 +43,34 @@ def test_pages_are_the_same_where_all_tokens_up_to_their_end_are(
             if end <= len(prompt):
                 expected = first.setdefault((type(prompt), tuple(prompt[:end])), page)
             assert same_as[page] == expected
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1), st.integers(1, 4))
+def test_a_prompt_that_begins_with_a_reply_has_its_pages(
+    turns: list[tuple[int, int]], page_size: int
+) -> None:
+    """A conversation's pages are the same in each turn, as far as both turns reach; whether the
+    tokens of prompt and reply are written out, or hashed in blocks of three."""
+    prompts, replies, said = [], [], 0
+    for new, reply in turns:
+        end = said + new
+        tokens = [7 + i // 3 for i in range(end + reply)]
+        prompts.append(HashedPrompt(tuple(tokens[:end:3]), 3, end))
+        offset = end % 3
+        replies.append(HashedPrompt(tuple(tokens[end - offset :: 3]), 3, reply, offset))
+        assert list(prompts[-1]) + list(replies[-1]) == tokens
+        said = end + reply
+    lengths = np.array([len(p) + len(r) for p, r in zip(prompts, replies, strict=True)])
+    for written in (False, True):
+        given_prompts = [tuple(p) if written else p for p in prompts]
+        given_replies = [tuple(r) if written else r for r in replies]
+        starts, same_as = number_pages(
+            as_objects(given_prompts), as_objects(given_replies), lengths, page_size
+        )
+        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+            full = length // page_size
+            longest = int(np.argmax(lengths // page_size >= full))
+            assert (same_as[start : start + full] == starts[longest] + np.arange(full)).all()
 
 
 def test_a_hashed_prompt_is_a_sequence_of_its_hashes() -> None:

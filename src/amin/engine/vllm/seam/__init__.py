@@ -14,10 +14,10 @@ from amin.engine.vllm.seam.build import (
 )
 from amin.engine.vllm.seam.cache import (
     CacheShape,
+    found_on_admission,
     has_prefix_cache,
     num_blocks_held,
     num_blocks_in_use,
-    found_on_admission,
     num_free_blocks,
     num_private_blocks,
     prefix_lookup,
@@ -87,6 +87,7 @@ __all__ = [
     "create_request_queue",
     "engine_config",
     "engine_rank",
+    "found_on_admission",
     "has_prefix_cache",
     "is_full",
     "logger",
@@ -94,7 +95,6 @@ __all__ = [
     "missing_names",
     "num_blocks_held",
     "num_blocks_in_use",
-    "found_on_admission",
     "num_free_blocks",
     "num_lookahead_tokens",
     "num_private_blocks",
