@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 CHAT = tuple(Traffic("chat", rate) for rate in (5, 7, 9, 11))
 BEHIND_TEMPLATES = tuple(Traffic(kind, load) for kind in TEMPLATES for load in (1.1, 1.5, 2.5))
 MIXED = Traffic("mixed", 1.2), Traffic("mixed", 2.0)
+SESSIONS = Traffic("sessions", 1.1), Traffic("sessions", 1.5)
 CONVERSATIONS = Traffic("mooncake", 1.1), Traffic("mooncake", 1.5)
 
 RATIOS = {
@@ -84,7 +85,8 @@ ROWS = (
     Row("clairvoyant", CHAT, told="lengths"),
     Row("templates", BEHIND_TEMPLATES),
     Row("mixed_cache", MIXED),
-    Row("sessions", CONVERSATIONS),
+    Row("sessions", SESSIONS),
+    Row("mooncake", CONVERSATIONS),
 )
 
 

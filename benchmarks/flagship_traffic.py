@@ -1,8 +1,8 @@
-"""What arrives in `benchmarks.flagship`: chat, chat behind templates, Mooncake's conversations.
+"""What arrives in `benchmarks.flagship`: chat, chat behind templates, conversations turn by turn.
 
 Loads of chat alone are requests a second, of which 511 blocks serve about 5. All others are
-multiples of what stock FCFS serves of the same requests when they are all there at once, prefix
-caching included: what is shared is no load.
+multiples of what stock FCFS serves of the same requests when they are all there at once, and nobody
+thinks, prefix caching included: what is shared is no load.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from amin.workload.lmsys_like import Replies, embedded_replies, lmsys_like, read
 from amin.workload.read import read_trace
 from amin.workload.templates import with_templates
 from amin.workload.trace import Trace
+from amin.workload.turns import as_conversations
 
 CHAT_BLOCKS = 511
+SESSIONS_BLOCKS = 2_047
 MOONCAKE_BLOCKS = 16_384
 SHORT_REPLIES = 10, 31
 
@@ -38,7 +40,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Traffic:
-    """`kind` is chat, mixed, mooncake or one of `TEMPLATES`; `load` as the module says."""
+    """`kind` is chat, sessions, mixed, mooncake or one of `TEMPLATES`; `load` as the module says."""
 
     kind: str
     load: float
@@ -46,7 +48,9 @@ class Traffic:
     @property
     def shape(self) -> SimulatorConfig:
         """The engine that it is for: vLLM's defaults, prefix caching on."""
-        blocks = MOONCAKE_BLOCKS if self.kind == "mooncake" else CHAT_BLOCKS
+        blocks = {"mooncake": MOONCAKE_BLOCKS, "sessions": SESSIONS_BLOCKS}.get(
+            self.kind, CHAT_BLOCKS
+        )
         return SimulatorConfig(blocks, 16, enable_prefix_caching=True)
 
     def trace(self, files: Files, num_requests: int, seed: int) -> Trace:
@@ -65,6 +69,8 @@ class Traffic:
         )
         if self.kind == "chat":
             return trace
+        if self.kind == "sessions":
+            return _at_multiple(as_conversations(trace, seed), self, seed)
         if self.kind == "mixed":
             return _at_multiple(_mixed(trace, seed), self, seed)
         return _at_multiple(with_templates(trace, np.array(TEMPLATES[self.kind]), seed), self, seed)
@@ -95,7 +101,9 @@ def _mooncake(path: Path) -> Trace:
 
 
 def _at_multiple(trace: Trace, traffic: Traffic, seed: int, keeps_pattern: bool = False) -> Trace:
-    at_once = replace(trace, arrival_time=np.zeros(len(trace)))
+    at_once = replace(
+        trace, arrival_time=np.zeros(len(trace)), think_time=np.zeros(len(trace.think_time))
+    )
     done = SimulatedEngine(traffic.shape, "vllm-fcfs").simulate(at_once).columns()
     rate = traffic.load * len(trace) / makespan(done)
     if keeps_pattern:
