@@ -6,7 +6,8 @@ floors, `clairvoyant` is told the lengths and makes the same promises; `batch` p
 streams. Chat is LMSYS-like at 5, 7, 9 and 11 a second (capacity is about 5); see
 `benchmarks.flagship_traffic` for the rest. Means over traffics and seeds of ratios to stock FCFS on
 the same requests; `paused` is the share of readers, at ten tokens a second, who once wait longer
-than a second, as it is, and `goodput` that of requests with TTFT <= 2 s and TPOT <= .1 s.
+than a second, as it is, and `goodput` that of requests with TTFT <= 2 s and TPOT <= .1 s. Of
+`outliers` the figures are those of the others.
 
     python -m benchmarks flagship [--engine vllm-dry|simulator] [--replies FILE.csv.gz]
                                   [--mooncake FILE.jsonl.gz] [--seeds 1,2,...] [--requests N]
@@ -41,7 +42,7 @@ from amin.report.terminal import progress
 from amin.workload.intervals import intervals
 from amin.workload.lmsys_like import NOMINAL_FLOORS
 from amin.workload.trace import Trace
-from benchmarks.flagship_traffic import TEMPLATES, Files, Traffic, is_short
+from benchmarks.flagship_traffic import TEMPLATES, Files, Traffic, is_outlier, is_short
 
 if TYPE_CHECKING:
     from amin.engine.vllm.dry import DryEngine
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 CHAT = tuple(Traffic("chat", rate) for rate in (5, 7, 9, 11))
 BEHIND_TEMPLATES = tuple(Traffic(kind, load) for kind in TEMPLATES for load in (1.1, 1.5, 2.5))
 MIXED = Traffic("mixed", 1.2), Traffic("mixed", 2.0)
+CLOSED = (
+    *(Traffic("closed", users) for users in (120, 200)),
+    *(Traffic("sharegpt", 200), Traffic("r1", 150)),
+)
 SESSIONS = Traffic("sessions", 1.1), Traffic("sessions", 1.5)
 CONVERSATIONS = Traffic("mooncake", 1.1), Traffic("mooncake", 1.5)
 
@@ -87,6 +92,8 @@ ROWS = (
     Row("mixed_cache", MIXED),
     Row("sessions", SESSIONS),
     Row("mooncake", CONVERSATIONS),
+    Row("closed", CLOSED),
+    Row("outliers", (Traffic("outliers", 1.3),)),
 )
 
 
@@ -112,14 +119,22 @@ def measure(options: argparse.Namespace, floors: str, cell: Cell) -> list[float]
         }
     shape = replace(cell.traffic.shape, watermark=cell.row.watermark)
     ours = _run(options.engine, shape, cell.row.policy, _told(trace, cell.row.told), promises)
+    stock, ours = _but_outliers(cell, stock), _but_outliers(cell, ours)
     base, mine = summarize(stock), summarize(ours)
-    assert mine.num_finished == base.num_finished == len(trace), (cell, mine)
+    assert mine.num_finished == base.num_finished == len(stock.records), (cell, mine)
     ratios = [getattr(mine, field) / getattr(base, field) for field in RATIOS.values()]
     shares = [getattr(mine, field) for field in SHARES.values()]
     halves = [float("nan")] * len(HALVES)
     if cell.traffic.kind == "mixed":
         halves = _halves(trace, stock.records, ours.records)
     return [*ratios, *shares, base.goodput, *halves]
+
+
+def _but_outliers(cell: Cell, run: RunResult) -> RunResult:
+    """Where some are outliers, only the others are looked at."""
+    if cell.traffic.kind != "outliers":
+        return run
+    return replace(run, records=[record for record in run.records if not is_outlier(record)])
 
 
 @lru_cache(maxsize=2)

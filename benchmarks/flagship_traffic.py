@@ -1,8 +1,9 @@
-"""What arrives in `benchmarks.flagship`: chat, chat behind templates, conversations turn by turn.
+"""What arrives in `benchmarks.flagship`: chat, templates, conversations, users who wait, outliers.
 
 Loads of chat alone are requests a second, of which 511 blocks serve about 5. All others are
 multiples of what stock FCFS serves of the same requests when they are all there at once, and nobody
-thinks, prefix caching included: what is shared is no load.
+thinks, prefix caching included: what is shared is no load. Of closed loops the load is a number of
+users, each of whom asks again when a reply has ended.
 """
 
 from __future__ import annotations
@@ -15,17 +16,26 @@ import numpy as np
 
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.metrics.throughput import makespan
-from amin.workload.generate import arrival_times
+from amin.record import RequestRecord
+from amin.workload.generate import arrival_times, generate
 from amin.workload.lmsys_like import Replies, embedded_replies, lmsys_like, read_replies
 from amin.workload.read import read_trace
 from amin.workload.templates import with_templates
 from amin.workload.trace import Trace
-from amin.workload.turns import as_conversations
+from amin.workload.turns import as_conversations, in_closed_loop
 
 CHAT_BLOCKS = 511
 SESSIONS_BLOCKS = 2_047
 MOONCAKE_BLOCKS = 16_384
 SHORT_REPLIES = 10, 31
+OUTLIER_SECONDS, OUTLIER_TOKENS = 40.0, 4000
+
+CLOSED = {
+    "closed": (None, CHAT_BLOCKS),
+    "sharegpt": ("sharegpt", 4096),
+    "r1": ("reasoning", 16_384),
+}
+"""Closed loops: the workload that users ask of, None for chat, and blocks of memory."""
 
 TEMPLATES = {"1,024 x 4": [1024] * 4, "4,096 x 1": [4096]}
 
@@ -40,7 +50,8 @@ class Files:
 
 @dataclass(frozen=True)
 class Traffic:
-    """`kind` is chat, sessions, mixed, mooncake or one of `TEMPLATES`; `load` as the module says."""
+    """`kind`: chat, sessions, mixed, mooncake, outliers, or of `TEMPLATES` or `CLOSED`; `load` as
+    the module says."""
 
     kind: str
     load: float
@@ -48,9 +59,9 @@ class Traffic:
     @property
     def shape(self) -> SimulatorConfig:
         """The engine that it is for: vLLM's defaults, prefix caching on."""
-        blocks = {"mooncake": MOONCAKE_BLOCKS, "sessions": SESSIONS_BLOCKS}.get(
-            self.kind, CHAT_BLOCKS
-        )
+        large = {"mooncake": MOONCAKE_BLOCKS, "sessions": SESSIONS_BLOCKS}
+        large |= {kind: blocks for kind, (_, blocks) in CLOSED.items()}
+        blocks = large.get(self.kind, CHAT_BLOCKS)
         return SimulatorConfig(blocks, 16, enable_prefix_caching=True)
 
     def trace(self, files: Files, num_requests: int, seed: int) -> Trace:
@@ -60,15 +71,22 @@ class Traffic:
             first = (seed - 1) * num_requests
             found = _mooncake(files.mooncake)[first : first + num_requests]
             return _at_multiple(found, self, seed, keeps_pattern=True)
+        if self.kind in CLOSED and CLOSED[self.kind][0]:
+            lengths = generate(str(CLOSED[self.kind][0]), num_requests, seed=seed)
+            return in_closed_loop(lengths, int(self.load))
         trace = lmsys_like(
             served(files.replies),
             num_requests=num_requests,
-            requests_per_second=self.load,
+            requests_per_second=self.load if self.kind == "chat" else 5.0,
             seed=seed,
             class_priorities=True,
         )
         if self.kind == "chat":
             return trace
+        if self.kind in CLOSED:
+            return in_closed_loop(trace, int(self.load))
+        if self.kind == "outliers":
+            return _with_outliers(_at_multiple(trace, self, seed))
         if self.kind == "sessions":
             return _at_multiple(as_conversations(trace, seed), self, seed)
         if self.kind == "mixed":
@@ -86,6 +104,19 @@ def served(replies: Path | None) -> Replies:
 def is_short(trace: Trace) -> np.ndarray:
     """Of mixed traffic: who is behind the cached prompt, with a short reply."""
     return np.array([len(p) > 4096 and p.hashes[0] == 0 for p in trace.prompt_token_ids])
+
+
+def is_outlier(record: RequestRecord) -> bool:
+    """Of traffic with outliers: the reply is one."""
+    return record.num_output_tokens >= OUTLIER_TOKENS
+
+
+def _with_outliers(trace: Trace) -> Trace:
+    """Every so many seconds the next reply is an outlier."""
+    is_next = np.diff(trace.arrival_time // OUTLIER_SECONDS, prepend=0.0) > 0
+    outputs = np.where(is_next, OUTLIER_TOKENS, trace.num_output_tokens)
+    caps = np.maximum(trace.max_tokens, OUTLIER_TOKENS)
+    return replace(trace, num_output_tokens=outputs, max_tokens=caps)
 
 
 def _mixed(trace: Trace, seed: int) -> Trace:

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from tests.dry.simulated import SHAPES, assert_decided_alike, check_on_random_workloads
+from tests.dry.simulated import (
+    SHAPES,
+    SMALL,
+    assert_decided_alike,
+    check_on_random_workloads,
+)
 
 from amin.engine.step_time import StepTime
 from amin.engine.stock import STOCK
@@ -66,6 +71,12 @@ def test_turns_are_decided_as_by_vllm(policy: str, caches: bool) -> None:
     workloads = st.integers(0, 2**32).map(_conversations)
     shape: dict[str, Any] = {"enable_prefix_caching": caches, "num_blocks": 70}
     check_on_random_workloads(policy, shape, workloads, 15)
+
+
+def test_a_hint_beyond_max_tokens_is_cut_as_by_vllm() -> None:
+    """It tells of a reply as long as may be; here two hints become one value for the learner."""
+    shape = SMALL | {"num_blocks": 70}
+    assert_decided_alike("expected-volume", shape, StepTime(1.0, 0.01), _conversations(444158))
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

@@ -18,24 +18,29 @@ import numpy as np
 from amin.engine.expectation import expect_slot, work_of
 from amin.engine.projection import Ints
 from amin.engine.promise import (
-    BACKLOG,
     CHANGE,
     EXPECTED,
     FATE,
-    LENGTH,
+    FOUND,
     LEVEL,
     LEVELS,
+    MEMORY,
+    NEWEST_FOUND,
+    NEWEST_NUMBER,
     NEXT,
+    NUMBER,
+    RUN_TIME,
     SERVICE,
-    SIZES,
     TOTAL,
+    TYPICAL_PROMPT,
+    TYPICAL_WORK,
     WAITING,
     Floats,
+    Found,
     Rates,
     arrives,
     ends,
     level_of,
-    push_present,
     waits,
 )
 from amin.engine.rows import (
@@ -48,7 +53,7 @@ from amin.engine.rows import (
 )
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
-from amin.predictor.survival import Floats3, remaining
+from amin.predictor.survival import ALL, Floats3, remaining
 
 PRESENT_PER_END = 64
 """With many present, so many are looked at again for each end, and not all each time."""
@@ -63,6 +68,7 @@ class Books(NamedTuple):
     gains: Floats
     noted: Floats
     queues: Ints
+    newest: Floats
     rates: Rates
 
 
@@ -77,43 +83,62 @@ def moments(books: Books, slot: int, made: int) -> tuple[float, float]:
 @cached_njit
 def remaining_work(books: Books, slots: Ints, made: Ints, uncomputed: Ints) -> float:
     """What is expected of those who run, after so many tokens made, so many still to compute."""
-    return float(work_as_urgent(books, slots, made, uncomputed, LEVELS))
+    work, _ = _running_as_urgent(books, slots, made, uncomputed, LEVELS)
+    return float(work)
 
 
-@cached_njit
-def work_as_urgent(books: Books, slots: Ints, made: Ints, uncomputed: Ints, level: int) -> float:
-    """`remaining_work` of those who are of this class of priority or of a more urgent one."""
-    work = 0.0
+@called_njit
+def _running_as_urgent(
+    books: Books, slots: Ints, made: Ints, uncomputed: Ints, level: int
+) -> tuple[float, int]:
+    """(`remaining_work`, number) of those of this class of priority or of a more urgent one."""
+    work, number = 0.0, 0
     for i in range(slots.size):
         if books.queues[LEVEL, slots[i]] <= level:
             mean, square = moments(books, slots[i], made[i])
             held = own_prompt(books.table, slots[i]) + made[i]
             work += work_of(held, mean, square, uncomputed[i], books.rates)
-    return work
+            number += 1
+    return work, number
 
 
 @cached_njit
-def waiting_as_urgent(books: Books, level: int) -> float:
-    """What is expected of those who wait and are of this class of priority or a more urgent one."""
-    queues, end, work = books.queues, len(books.noted) - 1, 0.0
+def found_by(books: Books, slots: Ints, made: Ints, uncomputed: Ints, level: int) -> Found:
+    """What one of this class of priority finds, beside those who run, as for `remaining_work`."""
+    queues, end, waiting_work, num_waiting = books.queues, len(books.noted) - 1, 0.0, 0
     slot = queues[NEXT, end]
     while slot < end:
         if queues[FATE, slot] == WAITING and queues[LEVEL, slot] <= level:
-            work += books.noted[slot, EXPECTED]
+            waiting_work += books.noted[slot, EXPECTED]
+            num_waiting += 1
         slot = queues[NEXT, slot]
-    return work
+    running_work, num_running = _running_as_urgent(books, slots, made, uncomputed, level)
+    return Found(waiting_work + running_work, running_work, num_waiting, num_running)
 
 
 @cached_njit
-def finds(books: Books, slot: int, work: float, before: float) -> None:
-    """A request arrives after so much `work`; `before` is expected of all who go before it."""
+def finds(books: Books, slot: int, work: float, found: Found) -> None:
+    """A request arrives after so much `work`."""
     noted, prompt = books.noted, own_prompt(books.table, slot)
     mean, square = moments(books, slot, 0)
     noted[slot, TOTAL] = work_of(prompt, mean, square, prompt, books.rates)
-    noted[slot, LENGTH] = mean
-    backlog = before + noted[slot, TOTAL] + mean * books.rates.per_step
+    noted[slot, RUN_TIME] = mean * books.rates.per_step
     level = level_of(noted, books.table[slot, PRIORITY])
-    arrives(noted, books.queues, slot, work, backlog, level)
+    arrives(noted, books.queues, books.newest, slot, work, found, level)
+    typical = books.newest[len(books.newest) - 1]
+    if typical[TYPICAL_WORK] == 0.0:
+        typical[TYPICAL_PROMPT] = prompt
+    typical[TYPICAL_PROMPT] += MEMORY * (prompt - typical[TYPICAL_PROMPT])
+    _note_typical(books, books.table[slot, MAX_TOKENS])
+
+
+@called_njit
+def _note_typical(books: Books, max_tokens: int) -> None:
+    """What a request is that arrives, whatever is told of it, by all replies so far."""
+    typical = books.newest[len(books.newest) - 1]
+    mean, square = remaining(books.survival, ALL, 0, max_tokens)
+    prompt = typical[TYPICAL_PROMPT]
+    typical[TYPICAL_WORK] = work_of(prompt, mean, square, prompt, books.rates)
 
 
 @cached_njit
@@ -138,15 +163,15 @@ def begins_to_wait(books: Books, slot: int) -> float:
 @cached_njit
 def enters(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    rates: Rates, slot: int, work: float, before: float, waits_at_once: bool,
+    newest: Floats, rates: Rates, slot: int, work: float, found: Found, waits_at_once: bool,
 ) -> float:  # fmt: skip
     """`finds`, and where it waits at once `expect_slot` and `begins_to_wait`: what that returns.
 
     For an engine, which enters requests one by one: a call from Python costs more than what it
     does, and `Books` as one argument twice as much as its parts (`flat`).
     """
-    books = Books(table, groups, survival, gains, noted, queues, rates)
-    finds(books, slot, work, before)
+    books = Books(table, groups, survival, gains, noted, queues, newest, rates)
+    finds(books, slot, work, found)
     expected = 0.0
     if waits_at_once:
         expect_slot(table, survival, groups, gains, slot)
@@ -157,7 +182,7 @@ def enters(
 @cached_njit
 def waits_with(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    rates: Rates, slot: int, num_prompt: int, num_output: int,
+    newest: Floats, rates: Rates, slot: int, num_prompt: int, num_output: int,
 ) -> float:  # fmt: skip
     """It waits, with so many tokens and holding no memory: its row, and `begins_to_wait`.
 
@@ -165,7 +190,7 @@ def waits_with(
     """
     hold_nothing(table, slot, num_prompt, num_output)
     expect_slot(table, survival, groups, gains, slot)
-    books = Books(table, groups, survival, gains, noted, queues, rates)
+    books = Books(table, groups, survival, gains, noted, queues, newest, rates)
     return float(begins_to_wait(books, slot))
 
 
@@ -203,11 +228,10 @@ def is_recount_due(num_present: int, num_ended: int) -> bool:
 @cached_njit
 def recount(books: Books) -> float:
     """Look at all who are present again; returns by how much the work of those who wait grew."""
-    noted, queues, rates = books.noted, books.queues, books.rates
+    noted, queues, newest, rates = books.noted, books.queues, books.newest, books.rates
     grown, end = 0.0, len(noted) - 1
     # By class of priority: what has changed about those before.
     changes = np.zeros(noted.shape[1] - CHANGE)
-    queues[SIZES, 1] = 0
     noted[end, CHANGE:] = 0.0
     slot = queues[NEXT, end]
     while slot < end:
@@ -218,14 +242,17 @@ def recount(books: Books) -> float:
         for level in range(changes.size):
             changes[level] += noted[slot, CHANGE + level]
             noted[slot, CHANGE + level] = 0.0
-        changes[queues[LEVEL, slot]] += total - noted[slot, TOTAL]
-        for level in range(queues[LEVEL, slot] + 1):
-            noted[slot, BACKLOG] += changes[level]
-        noted[slot, BACKLOG] += (length - noted[slot, LENGTH]) * rates.per_step
-        noted[slot, TOTAL], noted[slot, LENGTH] = total, length
+        own_level = queues[LEVEL, slot]
+        for level in range(own_level + 1):
+            noted[slot, FOUND] += changes[level]
+        changes[own_level] += total - noted[slot, TOTAL]
+        noted[slot, TOTAL], noted[slot, RUN_TIME] = total, length * rates.per_step
+        if noted[slot, NUMBER] == newest[own_level, NEWEST_NUMBER]:
+            newest[own_level, NEWEST_FOUND] = noted[slot, FOUND]
         if queues[FATE, slot] == WAITING:
             before = noted[slot, EXPECTED]
             grown += _expect(books, slot, made, mean, square) - before
-        push_present(noted, queues, slot)
+        if queues[NEXT, slot] == end:
+            _note_typical(books, books.table[slot, MAX_TOKENS])
         slot = queues[NEXT, slot]
     return grown

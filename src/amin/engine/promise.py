@@ -5,10 +5,18 @@ Time is work: the sum over steps of the KV tokens in use, or of the share of the
 arrival a request notes the work done so far and what FCFS would do until it ends: the work of all
 present, and the time that it runs itself. That is an estimate, put right as lengths become known
 (`amin.engine.hindsight`). Who has waited longest goes next, whatever the policy's order, once it
-would otherwise end after more than `promise` times the largest such number of anybody present. In
-words: nobody takes longer than X times what the worst-off request present would have taken under
-FCFS. The one that has waited longest is not asked to wait longer than 8X times what it would have
-taken itself either.
+would otherwise end after more than `promise` times what it may take:
+
+- As long as more and more requests come than end, what it found itself and what has come on top of
+  that since: what FCFS would have the newest take. In words: nobody takes longer than X times what
+  the worst-off request present would have taken under FCFS.
+- Where as many come as end (users who wait for a reply before they ask again, conversations), the
+  work that one finds says little of FCFS: since short replies go first, more and more of those
+  present are long, and the more it is, the longer they may be passed. What counts is how *many* it
+  found, each of which is a typical request.
+
+The one that has waited longest is not asked to wait longer than 8X times what it would have taken
+itself either.
 
 With classes of priority (`LEVELS`) FCFS means vLLM's priority scheduling: whatever is more urgent
 first, then by arrival. The promise holds within a class: of the most urgent class that waits, the
@@ -16,7 +24,7 @@ one that has waited longest goes next as above, measured by those present of its
 across classes: the one that has waited longest of all goes ahead of every class once it would end
 later than 8X times what such scheduling would have made it take, had nobody come after it.
 
-Compiled, over two arrays, for the simulator's loop and for the engine's alike. A request is a slot.
+Compiled, over three arrays, for the simulator's loop and for the engine's. A request is a slot.
 """
 
 from __future__ import annotations
@@ -32,18 +40,27 @@ from amin.jit import cached_njit, called_njit
 
 Floats = npt.NDArray[np.float64]
 
-# What `noted` has of each request: the work done when it arrived, and what FCFS would do from then
-# to its end; while it waits, what is expected of it, and of the time that it will run; what it is
-# of all that others wait for; its length; and what has changed, for it and for all behind it, since
-# the second number was counted. The last row, of nobody, has the sum of these changes. With classes
-# of priority there is a column of changes for each.
-WORK, BACKLOG, EXPECTED, SERVICE, TOTAL, LENGTH, CHANGE = range(7)
+# What `noted` has of each request. As of its arrival: the work done so far; the work that it found,
+# which FCFS does before it; of that, the work of those who ran; how many waited, and how many were
+# present; how many of its class have arrived, itself included. As is known now: the work that it is
+# itself, and the time that it runs. While it waits: what is left of these two. And what has changed
+# since the work found was counted, for it and for all behind it; the last row, of nobody, has the
+# sum of these changes. With classes of priority there is a column of changes for each.
+(
+    WORK, FOUND, FOUND_RUNNING, NUM_WAITING, NUM_PRESENT, NUMBER,
+    TOTAL, RUN_TIME, EXPECTED, SERVICE, CHANGE,
+) = range(11)  # fmt: skip
 
-# Rows of `queues`: those who wait, by arrival, and those present, by backlog, as heaps; what
-# becomes of each slot; whether it is in the first heap; the sizes of both; and the neighbours of
-# each in the order of arrival, a ring whose end is the column behind all slots; and the number of
-# its class of priority.
-OLDEST, LARGEST, FATE, IS_QUEUED, SIZES, NEXT, PREVIOUS, LEVEL = 0, 3, 6, 7, 8, 9, 10, 11
+# What `newest` has of each class: the work and the number of requests that the latest one to arrive
+# has found, and its number. The last row has what is typical of arrivals: prompt tokens that are to
+# be computed, and the work of a request.
+NEWEST_FOUND, NEWEST_PRESENT, NEWEST_NUMBER = range(3)
+TYPICAL_PROMPT, TYPICAL_WORK = range(2)
+
+# Rows of `queues`: those who wait, by arrival, as a heap; what becomes of each slot; whether it is
+# in the heap; its size; and the neighbours of each in the order of arrival, a ring whose end is the
+# column behind all slots; and the number of its class of priority.
+OLDEST, FATE, IS_QUEUED, SIZE, NEXT, PREVIOUS, LEVEL = 0, 3, 4, 5, 6, 7, 8
 ABSENT, WAITING, RUNNING = range(3)
 
 MOST_URGENT, LEVELS = -8, 17
@@ -51,8 +68,18 @@ MOST_URGENT, LEVELS = -8, 17
 name any number, and the books must not grow with them. The order is by the number itself."""
 
 OWN_BACKLOGS = 8.0
-"""Bounds starvation under lasting overload, when the largest backlog outruns the work done."""
+"""Bounds starvation under lasting overload, when what the newest finds outruns the work done."""
 
+BY_CHANCE = 1.5
+"""Of n arrivals, the number of requests present grows by up to so many times the root of n though
+no more come than end: the deviation of a random walk is 1."""
+
+WHERE_STEADY = 0.8
+"""So much of what typical requests would be counts as found. Observed, not derived: with all of it
+the p99 of closed loops is .05 higher (docs/design.md)."""
+
+MEMORY = 0.02
+"""What an arrival adds to what is typical."""
 
 TOKENS_PER_STEP = 200.0
 """Computing so many tokens takes as long as a step takes without any: some 30 ms, and .15 ms each,
@@ -60,7 +87,7 @@ on the engines that others measured, 5.2 ms and .019 on an H200 (docs/vllm.md: 2
 of long prompts needs it; within a factor of two it is all the same (docs/design.md)."""
 
 
-CACHED = 0.9
+CACHED = 0.95
 """FCFS preempts and computes again, which makes it slower than the estimate by about as much as the
 estimate is too high. Where the blocks of a preempted request stay cached (vLLM's default), it pays
 less for that, and so much of the estimate is promised (docs/default.md has the figures)."""
@@ -96,19 +123,20 @@ class Rates(NamedTuple):
         return cls(capacity, capacity / TOKENS_PER_STEP, capacity / max_num_seqs)
 
 
-def new_guard(num_slots: int, has_priorities: bool = False) -> tuple[Floats, Ints]:
-    """(noted, queues) of nobody yet."""
-    num_columns = CHANGE + (LEVELS if has_priorities else 1)
+def new_guard(num_slots: int, has_priorities: bool = False) -> tuple[Floats, Ints, Floats]:
+    """(noted, queues, newest) of nobody yet."""
+    num_levels = LEVELS if has_priorities else 1
     queues = np.zeros((LEVEL + 1, num_slots + 2), np.int64)
     queues[[NEXT, PREVIOUS]] = num_slots
-    return np.zeros((num_slots + 1, num_columns)), queues
+    noted = np.zeros((num_slots + 1, CHANGE + num_levels))
+    return noted, queues, np.zeros((num_levels + 1, NEWEST_NUMBER + 1))
 
 
 def with_room(noted: Floats, queues: Ints) -> tuple[Floats, Ints]:
     """The same for twice as many slots."""
     size = len(noted) - 1
     end = 2 * size
-    more_noted, more_queues = new_guard(end, noted.shape[1] > CHANGE + 1)
+    more_noted, more_queues, _ = new_guard(end, noted.shape[1] > CHANGE + 1)
     more_noted[:size], more_noted[end] = noted[:size], noted[size]
     more_queues[:, : size + 2] = queues
     # The ring has its end elsewhere now.
@@ -127,23 +155,30 @@ def level_of(noted: Floats, priority: int) -> int:
     return int(min(max(priority - MOST_URGENT, 0), LEVELS - 1))
 
 
-@called_njit
-def push_present(noted: Floats, queues: Ints, slot: int) -> None:
-    """Among those present, by backlog."""
-    key = -np.int64(noted[slot, BACKLOG])
-    push(queues[LARGEST:FATE], queues[SIZES, 1], key, slot, slot)
-    queues[SIZES, 1] += 1
+class Found(NamedTuple):
+    """What a request finds: all that is as urgent and before it, and of that, what runs.
+
+    `num_waiting` and `num_running` are numbers of requests, the others work.
+    """
+
+    work: float
+    running_work: float
+    num_waiting: int
+    num_running: int
 
 
 @called_njit
 def arrives(
-    noted: Floats, queues: Ints, slot: int, work: float, backlog: float, level: int
+    noted: Floats, queues: Ints, newest: Floats, slot: int, work: float, found: Found, level: int
 ) -> None:
-    """A new request, which waits."""
+    """A new request, after so much `work`."""
+    end, num_present = len(noted) - 1, found.num_waiting + found.num_running
     queues[LEVEL, slot] = level
-    noted[slot, WORK], noted[slot, BACKLOG] = work, backlog
-    push_present(noted, queues, slot)
-    end = len(noted) - 1
+    noted[slot, WORK], noted[slot, FOUND] = work, found.work
+    noted[slot, FOUND_RUNNING], noted[slot, NUM_WAITING] = found.running_work, found.num_waiting
+    noted[slot, NUM_PRESENT], noted[slot, NUMBER] = num_present, newest[level, NEWEST_NUMBER] + 1
+    newest[level, NEWEST_FOUND], newest[level, NEWEST_PRESENT] = found.work, num_present
+    newest[level, NEWEST_NUMBER] += 1
     # What has changed before it came is in what it finds.
     for column in range(CHANGE, noted.shape[1]):
         noted[slot, column], noted[end, column] = -noted[end, column], 0.0
@@ -158,40 +193,53 @@ def waits(queues: Ints, slot: int, arrival: int, level: int) -> None:
     queues[FATE, slot] = WAITING
     if not queues[IS_QUEUED, slot]:
         queues[IS_QUEUED, slot] = 1
-        push(queues[OLDEST:LARGEST], queues[SIZES, 0], level, arrival, slot)
-        queues[SIZES, 0] += 1
+        push(queues[OLDEST:FATE], queues[SIZE, 0], level, arrival, slot)
+        queues[SIZE, 0] += 1
 
 
 @cached_njit
-def overdue(noted: Floats, queues: Ints, work: float, promise: float) -> int:
+def overdue(noted: Floats, queues: Ints, newest: Floats, work: float, promise: float) -> int:
     """Who has waited longest, if it is to go next now; else -1."""
-    oldest, largest = queues[OLDEST:LARGEST], queues[LARGEST:FATE]
-    while queues[SIZES, 0] and queues[FATE, oldest[SLOT, 0]] != WAITING:
-        queues[IS_QUEUED, pop(oldest, queues[SIZES, 0])] = 0
-        queues[SIZES, 0] -= 1
-    while queues[SIZES, 1] and queues[FATE, largest[SLOT, 0]] == ABSENT:
-        pop(largest, queues[SIZES, 1])
-        queues[SIZES, 1] -= 1
-    if not queues[SIZES, 0]:
+    oldest = queues[OLDEST:FATE]
+    while queues[SIZE, 0] and queues[FATE, oldest[SLOT, 0]] != WAITING:
+        queues[IS_QUEUED, pop(oldest, queues[SIZE, 0])] = 0
+        queues[SIZE, 0] -= 1
+    if not queues[SIZE, 0]:
         return -1
-    slot: int = oldest[SLOT, 0]
-    most = noted[largest[SLOT, 0], BACKLOG]
     if noted.shape[1] > CHANGE + 1:
         eldest = _first_waiting(queues)
-        if _is_too_late(noted, eldest, work, promise, np.inf):
+        if _until_end(noted, eldest, work) >= promise * OWN_BACKLOGS * _itself(noted, eldest):
             return int(eldest)
-        # Those present of its class alone; who is late by its own measure need not be looked for.
-        if _is_too_late(noted, slot, work, promise, 0.0):
-            most = _largest_of(noted, queues, slot)
-    return slot if _is_too_late(noted, slot, work, promise, most) else -1
+    slot: int = oldest[SLOT, 0]
+    may = promise * may_take(noted, queues, newest, slot)
+    return slot if _until_end(noted, slot, work) >= may else -1
 
 
 @called_njit
-def _is_too_late(noted: Floats, slot: int, work: float, promise: float, most: float) -> bool:
-    """Whether it would end too late, where the largest backlog to measure by is `most`."""
-    own = noted[slot, BACKLOG]
-    until_end = work - noted[slot, WORK] + noted[slot, SERVICE]
-    return bool(until_end >= promise * min(max(most, own), OWN_BACKLOGS * own))
+def _until_end(noted: Floats, slot: int, work: float) -> float:
+    """From its arrival to its end, if it went now."""
+    return float(work - noted[slot, WORK] + noted[slot, SERVICE])
+
+
+@called_njit
+def _itself(noted: Floats, slot: int) -> float:
+    """What FCFS would have it take, by what it found."""
+    return float(noted[slot, FOUND] + noted[slot, TOTAL] + noted[slot, RUN_TIME])
+
+
+@called_njit
+def may_take(noted: Floats, queues: Ints, newest: Floats, slot: int) -> float:
+    """From its arrival to its end, before it is too late: see above."""
+    level, typical = queues[LEVEL, slot], newest[len(newest) - 1, TYPICAL_WORK]
+    more = max(newest[level, NEWEST_PRESENT] - noted[slot, NUM_PRESENT], 0.0)
+    num_since = newest[level, NEWEST_NUMBER] - noted[slot, NUMBER] + 1
+    on_top = max(newest[level, NEWEST_FOUND] - noted[slot, FOUND], 0.0)
+    most = _itself(noted, slot) + on_top
+    if more < BY_CHANCE * np.sqrt(num_since):
+        found = noted[slot, NUM_WAITING] * typical + noted[slot, FOUND_RUNNING]
+        steady = WHERE_STEADY * found + noted[slot, RUN_TIME] + min(on_top, more * typical)
+        most = min(most, steady)
+    return float(min(most, OWN_BACKLOGS * _itself(noted, slot)))
 
 
 @called_njit
@@ -202,18 +250,6 @@ def _first_waiting(queues: Ints) -> int:
     while queues[FATE, slot] != WAITING:
         slot = queues[NEXT, slot]
     return int(slot)
-
-
-@called_njit
-def _largest_of(noted: Floats, queues: Ints, slot: int) -> float:
-    """The largest backlog of those present in its class of priority."""
-    end, most = len(noted) - 1, 0.0
-    other = queues[NEXT, end]
-    while other < end:
-        if queues[LEVEL, other] == queues[LEVEL, slot]:
-            most = max(most, noted[other, BACKLOG])
-        other = queues[NEXT, other]
-    return float(most)
 
 
 @called_njit
@@ -236,9 +272,7 @@ def ends(noted: Floats, queues: Ints, slot: int, total: float) -> None:
 @cached_njit
 def forget(queues: Ints, slot: int) -> None:
     """The slot of a request that ended may be used again."""
-    remove(queues[LARGEST:FATE], queues[SIZES, 1], slot)
-    queues[SIZES, 1] -= 1
     if queues[IS_QUEUED, slot]:
         queues[IS_QUEUED, slot] = 0
-        remove(queues[OLDEST:LARGEST], queues[SIZES, 0], slot)
-        queues[SIZES, 0] -= 1
+        remove(queues[OLDEST:FATE], queues[SIZE, 0], slot)
+        queues[SIZE, 0] -= 1

@@ -15,14 +15,16 @@ from amin.engine.hindsight import (
     finds,
     is_known,
     is_recount_due,
+    moments,
     recount,
     remaining_work,
 )
 from amin.engine.promise import (
-    BACKLOG,
     EXPECTED,
-    LENGTH,
+    FOUND,
+    RUN_TIME,
     TOTAL,
+    Found,
     Rates,
     forget,
     new_guard,
@@ -44,15 +46,15 @@ class ByHand:
 
     num_slots: int = 2
     order: list[int] = field(default_factory=list)
-    found: dict[int, tuple[float, float, float]] = field(default_factory=dict)
+    found: dict[int, tuple[float, float]] = field(default_factory=dict)
     now: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        noted, queues = new_guard(self.num_slots)
+        noted, queues, newest = new_guard(self.num_slots)
         columns = len(RequestView._fields)
         self.books = Books(
             np.zeros((64, columns), np.int64), np.zeros((64, len(FEATURES)), np.int64),
-            new_survival(0), new_gains(len(FEATURES)), noted, queues, RATES,
+            new_survival(0), new_gains(len(FEATURES)), noted, queues, newest, RATES,
         )  # fmt: skip
         self.books.table[:, MAX_TOKENS] = 5000
 
@@ -63,13 +65,13 @@ class ByHand:
             noted, queues = with_room(self.books.noted, self.books.queues)
             self.books = self.books._replace(noted=noted, queues=queues)
         self.books.table[slot, [NUM_PROMPT, NUM_OUTPUT]] = prompt, 0
-        finds(self.books, slot, 0.0, 0.0)
+        finds(self.books, slot, 0.0, Found(0.0, 0.0, 0, 0))
         waits(self.books.queues, slot, len(self.now), 0)
         expect_waiting(self.books, slot)
         noted = self.books.noted[slot]
+        self.found[slot] = noted[FOUND], self._sum()
         self.order.append(slot)
         self.now[slot] = noted[TOTAL]
-        self.found[slot] = noted[BACKLOG], self._sum(), noted[LENGTH]
 
     def end(self, index: int, num_tokens: int) -> None:
         """One of those present ends."""
@@ -83,8 +85,8 @@ class ByHand:
         total = num_tokens * (prompt + 8) + num_tokens**2 / 2
         total = max(total, num_tokens * RATES.per_seq) + RATES.per_token * (prompt + num_tokens)
         for other in self.order[index:]:
-            backlog, then, length = self.found[other]
-            self.found[other] = backlog + total - before, then - before, length
+            found, then = self.found[other]
+            self.found[other] = found + total - before, then - before
 
     def _sum(self) -> float:
         return sum(self.now.values())
@@ -95,11 +97,12 @@ class ByHand:
         noted = self.books.noted
         for i, slot in enumerate(self.order):
             self.now[slot] = noted[slot, TOTAL]
-            ahead = sum(self.now[other] for other in self.order[: i + 1])
-            backlog, then, length = self.found[slot]
-            expected = backlog + ahead - then + (noted[slot, LENGTH] - length) * RATES.per_step
-            assert noted[slot, BACKLOG] == pytest.approx(expected)
-            self.found[slot] = noted[slot, BACKLOG], ahead, noted[slot, LENGTH]
+            ahead = sum(self.now[other] for other in self.order[:i])
+            found, then = self.found[slot]
+            assert noted[slot, FOUND] == pytest.approx(found + ahead - then)
+            self.found[slot] = noted[slot, FOUND], ahead
+            mean, _ = moments(self.books, slot, 0)
+            assert noted[slot, RUN_TIME] == pytest.approx(mean * RATES.per_step)
         assert grown == np.floor(grown)
 
 

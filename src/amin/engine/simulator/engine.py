@@ -174,9 +174,14 @@ class SimulatedEngine:
         return Simulation(self, trace, accepted, limits, now, asking)
 
     def _capped(self, ours: Trace) -> Trace:
-        """No reply is longer than the model's longest sequence leaves room for, as vLLM has it."""
+        """No reply is longer than the model's longest sequence leaves room for, as vLLM has it.
+
+        Nor is one told to be.
+        """
         room = self.config.max_model_len - ours.num_prompt_tokens
-        return replace(ours, max_tokens=np.clip(ours.max_tokens, 1, np.maximum(room, 1)))
+        caps = np.clip(ours.max_tokens, 1, np.maximum(room, 1))
+        lower, upper = np.minimum(ours.lower, caps), np.minimum(ours.upper, caps)
+        return replace(ours, max_tokens=caps, lower=lower, upper=upper)
 
     def _limits(self, max_steps_without_end: int) -> Limits:
         return self.config.limits(

@@ -13,12 +13,11 @@ from amin.engine.heap import push
 from amin.engine.hindsight import (
     begins_to_wait,
     finds,
+    found_by,
     remaining_work,
-    waiting_as_urgent,
-    work_as_urgent,
 )
 from amin.engine.projection import Ints
-from amin.engine.promise import level_of
+from amin.engine.promise import Found, level_of
 from amin.engine.rows import (
     ADMISSION,
     ARRIVAL_INDEX,
@@ -178,11 +177,12 @@ def note_waiting(state: State, limits: Limits, slot: int) -> None:
     if state.table[slot, NUM_PREEMPTIONS] == 0:
         if limits.has_priorities:
             level = level_of(state.noted, state.table[slot, PRIORITY])
-            before = waiting_as_urgent(books, level)
-            before += work_as_urgent(books, *those_who_run(state), level)
+            found = found_by(books, *those_who_run(state), level)
         else:
-            before = state.clock[WAITING_WORK] + remaining_work(books, *those_who_run(state))
-        finds(books, slot, state.clock[WORK_DONE], before)
+            running = remaining_work(books, *those_who_run(state))
+            num_waiting, num_running = state.counts[NUM_WAITING], state.counts[NUM_RUNNING]
+            found = Found(state.clock[WAITING_WORK] + running, running, num_waiting, num_running)
+        finds(books, slot, state.clock[WORK_DONE], found)
     state.clock[WAITING_WORK] += begins_to_wait(books, slot)
 
 

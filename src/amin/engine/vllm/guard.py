@@ -8,14 +8,13 @@ from amin.engine.hindsight import (
     Books,
     enters,
     expect_waiting,
+    found_by,
     is_known,
     is_recount_due,
     recount,
     remaining_work,
     wait_again,
-    waiting_as_urgent,
     waits_with,
-    work_as_urgent,
 )
 from amin.engine.projection import Ints
 from amin.engine.promise import (
@@ -23,7 +22,8 @@ from amin.engine.promise import (
     FATE,
     NEXT,
     RUNNING,
-    SIZES,
+    SIZE,
+    Found,
     Rates,
     forget,
     level_of,
@@ -40,7 +40,7 @@ from amin.engine.vllm.ledger import Ledger
 class TailGuard:
     """Who waits, what each request found on arrival, and who is overdue.
 
-    `promise` as in `amin.engine.promise`, of the estimate; `capacity_tokens` is what the cache
+    `promise` as in `amin.engine.promise`; `capacity_tokens` is what the cache
     holds at once, and `max_num_seqs` how many requests may run. With `has_priorities`, requests
     have classes of priority.
     """
@@ -57,7 +57,7 @@ class TailGuard:
         self._promise = promise
         self._rates = self._full = Rates.of(capacity_tokens, max_num_seqs)
         self._has_priorities = has_priorities
-        self._noted, self._queues = new_guard(len(ledger.table), has_priorities)
+        self._noted, self._queues, self._newest = new_guard(len(ledger.table), has_priorities)
         self._latest_books: Books | None = None
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
@@ -72,7 +72,7 @@ class TailGuard:
         """Whether nobody is in the books."""
         end = len(self._noted) - 1
         nobody = self._queues[NEXT, end] == end
-        return nobody and not (self._waiting or self._waiting_work or self._queues[SIZES, :2].any())
+        return nobody and not (self._waiting or self._waiting_work or self._queues[SIZE, 0])
 
     def arrived(
         self, request: seam.Request, running: list[seam.Request], waits_at_once: bool
@@ -83,13 +83,13 @@ class TailGuard:
         slot, books = request.amin_slot, self._books()
         if self._has_priorities:
             level = level_of.py_func(self._noted, request.priority)
-            before = waiting_as_urgent(books, level)
-            before += work_as_urgent(books, *_those_who_run(running), level)
+            found = found_by(books, *_those_who_run(running), level)
         else:
             if self._running_work is None:
                 self._running_work = remaining_work(books, *_those_who_run(running))
-            before = self._waiting_work + self._running_work
-        expected = enters(*books, slot, self._work, before, waits_at_once)
+            numbers = len(self._waiting), len(running)
+            found = Found(self._waiting_work + self._running_work, self._running_work, *numbers)
+        expected = enters(*books, slot, self._work, found, waits_at_once)
         if waits_at_once:
             self._waiting[slot] = request
             self._waiting_work += expected
@@ -169,15 +169,16 @@ class TailGuard:
         capacity = self._full.per_step
         num_shared = capacity - self._rates.per_step
         promise = where_shared.py_func(self._promise, num_shared, capacity)
-        slot = overdue(self._noted, self._queues, self._work, promise)
+        slot = overdue(self._noted, self._queues, self._newest, self._work, promise)
         return self._waiting[slot] if slot >= 0 else None
 
     def _books(self) -> Books:
         ledger, lengths, books = self._ledger, self._ledger.lengths, self._latest_books
         if books is None or books.table is not ledger.table or books.noted is not self._noted:
-            learned = lengths.survival, lengths.gains
-            noted = self._noted, self._queues
-            books = Books(ledger.table, ledger.groups, *learned, *noted, self._rates)
+            books = Books(
+                *(ledger.table, ledger.groups, lengths.survival, lengths.gains),
+                *(self._noted, self._queues, self._newest, self._rates),
+            )
             self._latest_books = books
         return books
 
@@ -187,15 +188,15 @@ class TailGuard:
 
     def _compile(self) -> None:
         """Now, not in the first step under load: a request comes and goes in books of its own."""
-        noted, queues = new_guard(1, self._has_priorities)
-        books = self._books()._replace(noted=noted, queues=queues)
+        noted, queues, newest = new_guard(1, self._has_priorities)
+        books = self._books()._replace(noted=noted, queues=queues, newest=newest)
         nobody = np.zeros(0, np.int64)
-        enters(*books, 0, 0.0, remaining_work(books, nobody, nobody, nobody), False)
-        work_as_urgent(books, nobody, nobody, nobody, 0)
-        waiting_as_urgent(books, 0)
+        found = Found(0.0, remaining_work(books, nobody, nobody, nobody), 0, 0)
+        enters(*books, 0, 0.0, found, False)
+        found_by(books, nobody, nobody, nobody, 0)
         wait_again(books, nobody)
         waits_with(*books, 0, 1, 0)
-        overdue(noted, queues, 0.0, self._promise)
+        overdue(noted, queues, newest, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)
         is_known(books, 0, 1)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amin.engine.promise import BACKLOG, OWN_BACKLOGS, SERVICE, WORK
+from amin.engine.promise import (
+    BY_CHANCE,
+    FOUND,
+    FOUND_RUNNING,
+    NEWEST_FOUND,
+    NUM_PRESENT,
+    NUM_WAITING,
+    OWN_BACKLOGS,
+    RUN_TIME,
+    SERVICE,
+    TOTAL,
+    TYPICAL_WORK,
+    WHERE_STEADY,
+    WORK,
+)
 from amin.engine.rows import ADMISSION, PRIORITY
 from amin.engine.simulator import SimulatedEngine, Simulation, SimulatorConfig
 from amin.engine.simulator.state import ARRIVAL, FINISH, NUM_ARRIVED, SECONDS, WORK_DONE
@@ -20,6 +35,7 @@ from amin.request import LengthEstimate, Request
 from amin.workload.generate import generate
 from amin.workload.interface import Job
 from amin.workload.trace import Trace
+from amin.workload.turns import in_closed_loop
 
 CONFIG = SimulatorConfig(40, 4, forecast_floor=4, step_time=StepTime(1.0, 0.0))
 
@@ -52,25 +68,39 @@ def _class_of(simulation: Simulation, slot: int) -> int:
 def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
     """By definition: the earliest of those who wait, if it would end after 8 times its own; else
     the earliest of the most urgent class that waits, if it would end after what is promised."""
-    state = simulation.state
-    present = [
-        slot for slot in range(state.counts[NUM_ARRIVED]) if np.isnan(state.times[slot, FINISH])
-    ]
+    state, noted = simulation.state, simulation.state.noted
 
     def is_late(slot: int, most: float) -> bool:
-        until_end = state.clock[WORK_DONE] - state.noted[slot, WORK] + state.noted[slot, SERVICE]
-        return bool(until_end >= promise * min(most, OWN_BACKLOGS * state.noted[slot, BACKLOG]))
+        itself = noted[slot, FOUND] + noted[slot, TOTAL] + noted[slot, RUN_TIME]
+        until_end = state.clock[WORK_DONE] - noted[slot, WORK] + noted[slot, SERVICE]
+        return bool(until_end >= promise * min(most, OWN_BACKLOGS * itself))
 
     if not waiting:
         return None
     if is_late(waiting[0], np.inf):
         return waiting[0]
     slot = min(waiting, key=lambda slot: _class_of(simulation, slot))
-    alike = [
-        other for other in present if _class_of(simulation, other) == _class_of(simulation, slot)
+    return slot if is_late(slot, _may_take(simulation, slot)) else None
+
+
+def _may_take(simulation: Simulation, slot: int) -> float:
+    """By definition, beside its own: what it found and what has come on top, or where the number
+    of its class has not grown by more than chance, so many typical requests."""
+    state, noted = simulation.state, simulation.state.noted
+    since = [
+        other
+        for other in range(slot, state.counts[NUM_ARRIVED])
+        if _class_of(simulation, other) == _class_of(simulation, slot)
     ]
-    most = max(state.noted[other, BACKLOG] for other in alike)
-    return slot if is_late(slot, most) else None
+    typical, newest = state.newest[-1, TYPICAL_WORK], since[-1]
+    more = max(noted[newest, NUM_PRESENT] - noted[slot, NUM_PRESENT], 0)
+    level = _class_of(simulation, slot) + 8 if simulation.limits.has_priorities else 0
+    on_top = max(state.newest[level, NEWEST_FOUND] - noted[slot, FOUND], 0)
+    found = noted[slot, FOUND] + noted[slot, TOTAL] + on_top
+    if more < BY_CHANCE * np.sqrt(len(since)):
+        steady = noted[slot, NUM_WAITING] * typical + noted[slot, FOUND_RUNNING]
+        found = min(found, WHERE_STEADY * steady + min(on_top, more * typical))
+    return float(found + noted[slot, RUN_TIME])
 
 
 @pytest.mark.parametrize(
@@ -158,3 +188,20 @@ def test_refuses_a_promise_that_is_none(promise: float) -> None:
     """Field, value, what is allowed."""
     with pytest.raises(ConfigError, match=f"tail_promise: got {promise}, allowed: off or a number"):
         SimulatedEngine(CONFIG, "fcfs", tail_promise=promise)
+
+
+def test_users_who_wait_for_replies_are_not_passed_for_ever_longer() -> None:
+    """120 users, each of whom asks again when a reply has ended: the p99 stays near FCFS's, though
+    those who are present are ever longer, and what a newcomer finds with them."""
+    trace = in_closed_loop(generate("lmsys-like", 2000, seed=1), 120)
+    trace = replace(trace, lower=np.zeros_like(trace.lower), upper=np.zeros_like(trace.upper))
+    config = SimulatorConfig(511, 16, enable_prefix_caching=True)
+
+    def p99(policy: str, **promises: Any) -> float:
+        engine = SimulatedEngine(config, policy, predictor="online", **promises)
+        columns = engine.simulate(trace).columns()
+        return float(np.quantile(columns.finish_time - columns.arrival_time, 0.99))
+
+    fcfs = p99("vllm-fcfs")
+    assert p99("expected-volume", tail_promise=1.0, stream_promise=10.0) < 1.2 * fcfs
+    assert p99("expected-volume", tail_promise=1.5) > 1.4 * fcfs

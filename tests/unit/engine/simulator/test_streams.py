@@ -156,7 +156,7 @@ def test_no_reader_waits_under_load() -> None:
     assert stock.share_paused > 0.08
     assert tail.share_paused > 0.08
     assert tail.max_pause > 20
-    assert both.share_paused < 0.003
+    assert both.share_paused < 0.005
     assert both.max_pause < 4
     assert both.mean_e2e_latency < 0.85 * stock.mean_e2e_latency
     assert both.p99_e2e_latency < 1.02 * stock.p99_e2e_latency
