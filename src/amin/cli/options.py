@@ -23,8 +23,7 @@ reading_pace = click.option(
 
 workload = click.option(
     "--workload",
-    help="where there is no trace: lmsys-like, templates, sessions, agents, outliers, ... "
-    "[default: lmsys-like]",
+    help="where there is no trace: lmsys-like, templates, sessions, agents, outliers, ...",
 )
 
 closed_loop = click.option(

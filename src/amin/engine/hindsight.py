@@ -29,6 +29,7 @@ from amin.engine.promise import (
     NEWEST_NUMBER,
     NEXT,
     NUMBER,
+    PREVIOUS,
     RUN_TIME,
     SERVICE,
     TOTAL,
@@ -252,7 +253,7 @@ def recount(books: Books) -> float:
         if queues[FATE, slot] == WAITING:
             before = noted[slot, EXPECTED]
             grown += _expect(books, slot, made, mean, square) - before
-        if queues[NEXT, slot] == end:
-            _note_typical(books, books.table[slot, MAX_TOKENS])
         slot = queues[NEXT, slot]
+    if queues[PREVIOUS, end] < end:
+        _note_typical(books, books.table[queues[PREVIOUS, end], MAX_TOKENS])
     return grown

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from amin.workload.hashed_prompt import HashedPrompt
+from amin.workload.hashed_prompt import part_of
 from amin.workload.trace import Trace, as_objects
 
-UNIT = 16
 INSTRUCTIONS = (1024, 1536, 2048)
 """Tokens of the instructions and tools of each kind of agent, shared by all of its tasks."""
 
@@ -42,8 +41,9 @@ def agents(num_requests: int, starts: np.ndarray, seed: int) -> Trace:
             reply = int(rng.integers(*(ANSWER if call == num_calls - 1 else CALL)))
             pause = float(rng.lognormal(np.log(MEDIAN_PAUSE), SIGMA_PAUSE)) if call else 0.0
             number = len(INSTRUCTIONS) + task
-            prompts.append(_said(kind, shared, number, 0, prompt))
-            replies.append(_said(kind, shared, number, prompt, reply))
+            behind = {"template": kind, "num_shared": shared}
+            prompts.append(part_of(number, 0, prompt, **behind))
+            replies.append(part_of(number, prompt, reply, **behind))
             follows = len(rows) - 1 if call else -1
             rows.append((float(starts[task]), prompt, reply, follows, pause))
             prompt += reply + int(rng.integers(*TOOL_RESULT))
@@ -56,11 +56,3 @@ def agents(num_requests: int, starts: np.ndarray, seed: int) -> Trace:
         follows=follows_rows,
         think_time=pauses,
     )
-
-
-def _said(kind: int, shared: int, task: int, start: int, length: int) -> HashedPrompt:
-    """So many tokens of a task from `start` on; the first `shared` of them are the kind's."""
-    first, offset = divmod(start, UNIT)
-    blocks = range(first, -(-(start + length) // UNIT))
-    hashes = tuple(kind if block < shared // UNIT else task for block in blocks)
-    return HashedPrompt(hashes, UNIT, length, offset)

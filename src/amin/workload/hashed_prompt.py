@@ -8,6 +8,9 @@ from typing import overload
 
 from amin.errors import ConfigError
 
+UNIT = 16
+"""Tokens of a generated prompt for which there is one hash: a block of vLLM's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class HashedPrompt(Sequence[int]):
@@ -55,3 +58,16 @@ class HashedPrompt(Sequence[int]):
         if isinstance(chosen, range):
             return [self.hashes[(self.offset + i) // self.block_size] for i in chosen]
         return self.hashes[(self.offset + chosen) // self.block_size]
+
+
+def part_of(
+    text: int, start: int, length: int, *, template: int = 0, num_shared: int = 0
+) -> HashedPrompt:
+    """So many tokens from `start` on of a text with this number, which no other text has.
+
+    Its first `num_shared` tokens, whole units, are those of the template with that number.
+    """
+    first, offset = divmod(start, UNIT)
+    blocks = range(first, -(-(start + length) // UNIT))
+    hashes = tuple(template if block < num_shared // UNIT else text for block in blocks)
+    return HashedPrompt(hashes, UNIT, length, offset)

@@ -11,11 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from amin.errors import ConfigError
-from amin.workload.hashed_prompt import HashedPrompt
+from amin.workload.hashed_prompt import UNIT, part_of
 from amin.workload.trace import Ints, Trace
-
-UNIT = 16
-"""Tokens for which a prompt has one hash: a block of vLLM's cache."""
 
 
 def with_templates(
@@ -41,14 +38,8 @@ def with_templates(
     for i, (template, own) in enumerate(
         zip(which.tolist(), trace.num_prompt_tokens.tolist(), strict=True)
     ):
-        prompts[i] = _prompt(template, int(prefix[i]), own, len(sizes) + i)
+        shared = int(prefix[i])
+        prompts[i] = part_of(len(sizes) + i, 0, shared + own, template=template, num_shared=shared)
     return replace(
         trace, num_prompt_tokens=trace.num_prompt_tokens + prefix, prompt_token_ids=prompts
     )
-
-
-def _prompt(template: int, num_shared: int, num_own: int, number: int) -> HashedPrompt:
-    """Its template's blocks, and then blocks that no other request has."""
-    shared = [template] * (num_shared // UNIT)
-    own = [number] * -(-num_own // UNIT)
-    return HashedPrompt((*shared, *own), UNIT, num_shared + num_own)

@@ -84,8 +84,8 @@ class Trace(Sequence[Job]):
         if isinstance(jobs, Trace):
             return jobs
         requests = [job.request for job in jobs]
-        rows = {request.request_id: i for i, request in enumerate(requests)}
         is_open = all(job.follows is None for job in jobs)
+        rows = {} if is_open else {r.request_id: i for i, r in enumerate(requests)}
         hints = [request.hint for request in requests]
 
         def ints(values: list[int]) -> Ints:

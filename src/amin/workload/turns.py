@@ -12,11 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from amin.errors import ConfigError
-from amin.workload.hashed_prompt import HashedPrompt
+from amin.workload.hashed_prompt import part_of
 from amin.workload.trace import Floats, Ints, Trace, as_objects
-
-UNIT = 16
-"""Tokens for which what was said has one hash: a block of vLLM's cache."""
 
 MEAN_TURNS, MEAN_THINK_TIME, MAX_CONTEXT = 4.0, 20.0, 2048
 """Made, not measured: questions of a conversation and seconds between a reply and the next one."""
@@ -53,26 +50,20 @@ def as_conversations(
             follows[row], first[row] = row - 1, first[row - 1]
             prompts[row] += said
         said = int(prompts[row] + replies[row])
+    ends = prompts.tolist()
     return replace(
         trace,
         arrival_time=trace.arrival_time[first],
         num_prompt_tokens=prompts,
         prompt_token_ids=as_objects(
-            [_said(*row) for row in zip(first.tolist(), [0] * len(trace), prompts, strict=True)]
+            [part_of(text, 0, end) for text, end in zip(first.tolist(), ends, strict=True)]
         ),
         reply_token_ids=as_objects(
-            [_said(*row) for row in zip(first.tolist(), prompts, replies, strict=True)]
+            [part_of(*row) for row in zip(first.tolist(), ends, replies.tolist(), strict=True)]
         ),
         follows=follows,
         think_time=np.where(follows < 0, 0.0, rng.exponential(mean_think_time, len(trace))),
     )
-
-
-def _said(conversation: int, start: int, length: int) -> HashedPrompt:
-    """So many tokens of a conversation from `start` on."""
-    start, length = int(start), int(length)
-    offset = start % UNIT
-    return HashedPrompt((conversation,) * -(-(offset + length) // UNIT), UNIT, length, offset)
 
 
 def in_closed_loop(trace: Trace, num_users: int, think_time: float = 0.0) -> Trace:

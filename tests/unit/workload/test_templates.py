@@ -7,7 +7,8 @@ import pytest
 
 from amin.errors import ConfigError
 from amin.workload.generate import generate
-from amin.workload.templates import UNIT, with_templates
+from amin.workload.hashed_prompt import UNIT
+from amin.workload.templates import with_templates
 
 
 def _num_alike(a: list[int], b: list[int]) -> int:

@@ -163,10 +163,10 @@ class SimulatedEngine:
         now = new_state(len(ours), len(same_as), limits)
         now.facts[:, PAGES], now.pages[:, SAME_AS] = first_page, same_as
         told = self._fill(now, ours, output)
-        if limits.learns:
-            now.groups[:] = groups_of(told)
         asking = None
         has_groups = bool(limits.learns and len(ours.follows))
+        if limits.learns and not has_groups:
+            now.groups[:] = groups_of(told)
         if self._asks or has_groups:
             predictor = deepcopy(self._predictor) if self._asks else None
             asking = Asking(predictor, told, has_groups)
