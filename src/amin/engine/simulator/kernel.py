@@ -84,7 +84,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
             _end_step(state, limits)
         elif counts[NUM_PREEMPTED] == 0:
             # Nothing can be done before the next arrival.
-            slot = next_arrival(state)
+            slot = next_arrival(state.arrivals, state.times, state.counts)
             if slot < 0:
                 return ENDED if counts[NUM_ENDED] == num_requests else LIVELOCK
             arrival = state.times[slot, ARRIVAL]
@@ -100,7 +100,7 @@ def run_steps(state: State, limits: Limits, rules: Rules, cost: Cost, num_steps:
 @inlined_njit
 def _asks(state: State) -> bool:
     """Whether the next request is here, and Python has yet to be asked of it."""
-    slot, asks = next_arrival(state), False
+    slot, asks = next_arrival(state.arrivals, state.times, state.counts), False
     if slot >= 0 and state.facts[slot, IS_ASKED]:
         asks = state.times[slot, ARRIVAL] <= state.clock[SECONDS]
     return asks
@@ -109,7 +109,7 @@ def _asks(state: State) -> bool:
 @inlined_njit
 def _take_arrivals(state: State, limits: Limits, rules: Rules) -> None:
     while True:
-        slot = next_arrival(state)
+        slot = next_arrival(state.arrivals, state.times, state.counts)
         if slot < 0 or state.times[slot, ARRIVAL] > state.clock[SECONDS]:
             break
         arrives(state, limits, slot)
