@@ -5,7 +5,8 @@ on the map's own: each workload on the second of its amounts of KV memory, at 1.
 capacity, with prefix caching. Then where the default may lose: `max_num_seqs` binds and not memory;
 memory is tiny, just below capacity; and without prefix caching. Each also with asynchronous
 scheduling, vLLM's default on GPUs, which the simulator does not know. Ratios are the default's
-(`expected-volume`, told what the map tells it, promise 1) to stock FCFS of the same kind.
+(`expected-volume`, told what the map tells it, both promises) to stock FCFS of the same kind; then
+come the readers who once wait for more than a second, with FCFS's in brackets.
 
     python -m benchmarks map_on_vllm [--requests N] [--seed N] [--loads 1.1,2.5]
 """
@@ -22,13 +23,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from amin.engine.settings import TAIL_PROMISE
+from amin.engine.settings import READING_PACE, TAIL_PROMISE
 from amin.engine.vllm.config import AminConfig
 from amin.experiment.map import MapConfig, shipped_map
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell
 from amin.experiment.traffic import Traffic
 from amin.metrics.latency import e2e_latencies
+from amin.metrics.streaming import share_paused
 from amin.record import RunResult
 from amin.report.terminal import progress
 
@@ -54,12 +56,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Found:
-    """Of a case: (mean, p99) ÷ FCFS's by engine, and the requests that were not equal."""
+    """Of a case: by engine (mean, p99) ÷ FCFS's, and readers who wait, ours and FCFS's; and the
+    requests that were not equal."""
 
     name: str
-    simulated: tuple[float, float]
-    dry: tuple[float, float]
-    asynchronous: tuple[float, float]
+    simulated: tuple[float, ...]
+    dry: tuple[float, ...]
+    asynchronous: tuple[float, ...]
     num_unequal: int
 
 
@@ -79,7 +82,10 @@ def cases(num_requests: int, seed: int, loads: Sequence[float]) -> Iterator[Case
                 policy=BASELINE, block_size=config.block_size, step_time=config.step_time,
                 seed=seed, **shape,
             )  # fmt: skip
-            ours = replace(setting, policy=AminConfig.policy, tail_promise=TAIL_PROMISE)
+            ours = replace(
+                setting, policy=AminConfig.policy, tail_promise=TAIL_PROMISE,
+                stream_promise=READING_PACE,
+            )  # fmt: skip
             traffic = Traffic(workload, num_requests, load=load)
             pair = Cell(BASELINE, traffic, setting), Cell(OURS, traffic, ours)
             yield Case(f"{what}: {workload}, {load:g} x capacity", pair)
@@ -109,15 +115,18 @@ def _on_vllm(cell: Cell, is_async: bool) -> RunResult:
         setting.config,
         setting.policy,
         tail_promise=setting.tail_promise,
+        stream_promise=setting.stream_promise,
         seed=setting.seed,
         async_scheduling=is_async,
     )
     return engine.run(list(cell.traffic.trace(setting.seed, setting.config)))
 
 
-def _ratios(results: Sequence[RunResult]) -> tuple[float, float]:
+def _ratios(results: Sequence[RunResult]) -> tuple[float, ...]:
     base, ours = (np.array(e2e_latencies(result.records)) for result in results)
-    return ours.mean() / base.mean(), np.quantile(ours, 0.99) / np.quantile(base, 0.99)
+    paused = [share_paused(result.records) for result in results]
+    p99 = np.quantile(ours, 0.99) / np.quantile(base, 0.99)
+    return ours.mean() / base.mean(), p99, paused[1], paused[0]
 
 
 def _num_unequal(simulated: RunResult, real: RunResult) -> int:
@@ -136,7 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     loads = [float(load) for load in options.loads.split(",")]
     chosen = list(cases(options.requests, options.seed, loads))
-    print("| place | simulated: mean, p99 | vLLM's scheduler | the same, async | unequal |")
+    print("| place | simulated: mean, p99, paused | vLLM's scheduler | the same, async | unequal |")
     print("|---|---|---|---|---|")
     with ProcessPoolExecutor() as pool, progress(Console(stderr=True)) as track:
         advance = track("on vLLM's scheduler", len(chosen))
@@ -144,7 +153,7 @@ def main(arguments: Sequence[str]) -> None:
             found = future.result()
             advance()
             cells = [
-                f"{mean:.3f}, {p99:.3f}"
-                for mean, p99 in (found.simulated, found.dry, found.asynchronous)
+                f"{mean:.3f}, {p99:.3f}, {paused:.1%} ({base:.1%})"
+                for mean, p99, paused, base in (found.simulated, found.dry, found.asynchronous)
             ]
             print(f"| {found.name} | {' | '.join(cells)} | {found.num_unequal} |", flush=True)

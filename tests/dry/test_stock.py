@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.dry.simulated import everything_decided
 
+from amin.engine.step_time import StepTime
+from amin.request import Request
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
@@ -96,3 +98,26 @@ def test_priority_is_close_to_stock_vllm(engine_of: Callable[..., Any]) -> None:
             ]
         )
     assert means[0] == pytest.approx(means[1], rel=0.03)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_tokens_come_when_their_step_ends(is_async: bool) -> None:
+    """Scheduled asynchronously a step is decided earlier, and its tokens are there no later."""
+    from amin.engine.vllm.dry import DryConfig, DryEngine
+
+    config = DryConfig(async_scheduling=is_async, step_time=StepTime(1.0, 0.0))
+    (record,) = DryEngine(config, "vllm-fcfs").run([Job(Request("a", 10, 100), 3)]).records
+    assert (record.first_token_time, record.finish_time) == (1.0, 3.0)
+
+
+def test_whoever_comes_while_a_step_runs_waits_for_the_one_after_the_next() -> None:
+    """Asynchronously the next step is decided already when a step begins."""
+    from amin.engine.vllm.dry import DryConfig, DryEngine
+
+    jobs = [Job(Request("a", 10, 100), 9), Job(Request("b", 10, 100, arrival_time=2.5), 1)]
+    ended = []
+    for is_async in (False, True):
+        config = DryConfig(async_scheduling=is_async, step_time=StepTime(1.0, 0.0))
+        records = DryEngine(config, "vllm-fcfs").run(jobs).records
+        ended.append({record.request_id: record.finish_time for record in records})
+    assert ended == [{"a": 9.0, "b": 4.0}, {"a": 9.0, "b": 5.0}]

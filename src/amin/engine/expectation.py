@@ -6,8 +6,9 @@ where it tells a lower bound alone, that and what is learned of those who reach 
 
 from __future__ import annotations
 
+from amin.engine.crowd import Floats
 from amin.engine.projection import Ints
-from amin.engine.promise import Floats, Rates
+from amin.engine.promise import Rates
 from amin.engine.rows import (
     LOWER,
     MAX_TOKENS,

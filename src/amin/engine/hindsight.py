@@ -15,28 +15,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amin.engine.crowd import NEWEST_FOUND, NUMBER, TYPICAL_PROMPT, TYPICAL_WORK, Floats
 from amin.engine.expectation import expect_slot, work_of
 from amin.engine.projection import Ints
 from amin.engine.promise import (
+    ARRIVAL_NUMBER,
     CHANGE,
     EXPECTED,
     FATE,
     FOUND,
     LEVEL,
     LEVELS,
-    MEMORY,
-    NEWEST_FOUND,
-    NEWEST_NUMBER,
     NEXT,
-    NUMBER,
     PREVIOUS,
     RUN_TIME,
     SERVICE,
     TOTAL,
-    TYPICAL_PROMPT,
-    TYPICAL_WORK,
+    TYPICAL_OF_LATE,
     WAITING,
-    Floats,
     Found,
     Rates,
     arrives,
@@ -69,7 +65,7 @@ class Books(NamedTuple):
     gains: Floats
     noted: Floats
     queues: Ints
-    newest: Floats
+    crowd: Floats
     rates: Rates
 
 
@@ -125,18 +121,18 @@ def finds(books: Books, slot: int, work: float, found: Found) -> None:
     noted[slot, TOTAL] = work_of(prompt, mean, square, prompt, books.rates)
     noted[slot, RUN_TIME] = mean * books.rates.per_step
     level = level_of(noted, books.table[slot, PRIORITY])
-    arrives(noted, books.queues, books.newest, slot, work, found, level)
-    typical = books.newest[len(books.newest) - 1]
+    arrives(noted, books.queues, books.crowd, slot, work, found, level)
+    typical = books.crowd[len(books.crowd) - 1]
     if typical[TYPICAL_WORK] == 0.0:
         typical[TYPICAL_PROMPT] = prompt
-    typical[TYPICAL_PROMPT] += MEMORY * (prompt - typical[TYPICAL_PROMPT])
+    typical[TYPICAL_PROMPT] += TYPICAL_OF_LATE * (prompt - typical[TYPICAL_PROMPT])
     _note_typical(books, books.table[slot, MAX_TOKENS])
 
 
 @called_njit
 def _note_typical(books: Books, max_tokens: int) -> None:
     """What a request is that arrives, whatever is told of it, by all replies so far."""
-    typical = books.newest[len(books.newest) - 1]
+    typical = books.crowd[len(books.crowd) - 1]
     mean, square = remaining(books.survival, ALL, 0, max_tokens)
     prompt = typical[TYPICAL_PROMPT]
     typical[TYPICAL_WORK] = work_of(prompt, mean, square, prompt, books.rates)
@@ -164,14 +160,14 @@ def begins_to_wait(books: Books, slot: int) -> float:
 @cached_njit
 def enters(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    newest: Floats, rates: Rates, slot: int, work: float, found: Found, waits_at_once: bool,
+    crowd: Floats, rates: Rates, slot: int, work: float, found: Found, waits_at_once: bool,
 ) -> float:  # fmt: skip
     """`finds`, and where it waits at once `expect_slot` and `begins_to_wait`: what that returns.
 
     For an engine, which enters requests one by one: a call from Python costs more than what it
     does, and `Books` as one argument twice as much as its parts (`flat`).
     """
-    books = Books(table, groups, survival, gains, noted, queues, newest, rates)
+    books = Books(table, groups, survival, gains, noted, queues, crowd, rates)
     finds(books, slot, work, found)
     expected = 0.0
     if waits_at_once:
@@ -183,7 +179,7 @@ def enters(
 @cached_njit
 def waits_with(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    newest: Floats, rates: Rates, slot: int, num_prompt: int, num_output: int,
+    crowd: Floats, rates: Rates, slot: int, num_prompt: int, num_output: int,
 ) -> float:  # fmt: skip
     """It waits, with so many tokens and holding no memory: its row, and `begins_to_wait`.
 
@@ -191,7 +187,7 @@ def waits_with(
     """
     hold_nothing(table, slot, num_prompt, num_output)
     expect_slot(table, survival, groups, gains, slot)
-    books = Books(table, groups, survival, gains, noted, queues, newest, rates)
+    books = Books(table, groups, survival, gains, noted, queues, crowd, rates)
     return float(begins_to_wait(books, slot))
 
 
@@ -229,7 +225,7 @@ def is_recount_due(num_present: int, num_ended: int) -> bool:
 @cached_njit
 def recount(books: Books) -> float:
     """Look at all who are present again; returns by how much the work of those who wait grew."""
-    noted, queues, newest, rates = books.noted, books.queues, books.newest, books.rates
+    noted, queues, crowd, rates = books.noted, books.queues, books.crowd, books.rates
     grown, end = 0.0, len(noted) - 1
     # By class of priority: what has changed about those before.
     changes = np.zeros(noted.shape[1] - CHANGE)
@@ -248,8 +244,8 @@ def recount(books: Books) -> float:
             noted[slot, FOUND] += changes[level]
         changes[own_level] += total - noted[slot, TOTAL]
         noted[slot, TOTAL], noted[slot, RUN_TIME] = total, length * rates.per_step
-        if noted[slot, NUMBER] == newest[own_level, NEWEST_NUMBER]:
-            newest[own_level, NEWEST_FOUND] = noted[slot, FOUND]
+        if noted[slot, ARRIVAL_NUMBER] == crowd[own_level, NUMBER]:
+            crowd[own_level, NEWEST_FOUND] = noted[slot, FOUND]
         if queues[FATE, slot] == WAITING:
             before = noted[slot, EXPECTED]
             grown += _expect(books, slot, made, mean, square) - before

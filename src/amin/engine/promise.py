@@ -10,10 +10,11 @@ would otherwise end after more than `promise` times what it may take:
 - As long as more and more requests come than end, what it found itself and what has come on top of
   that since: what FCFS would have the newest take. In words: nobody takes longer than X times what
   the worst-off request present would have taken under FCFS.
-- Where as many come as end (users who wait for a reply before they ask again, conversations), the
-  work that one finds says little of FCFS: since short replies go first, more and more of those
-  present are long, and the more it is, the longer they may be passed. What counts is how *many* it
-  found, each of which is a typical request.
+- Where as many come as end, the work that one finds says little of FCFS: since short replies go
+  first, more and more of those present are long, and the more it is, the longer they may be passed.
+  What counts is how *many* it found, each of which is a typical request.
+- In a closed loop (`amin.engine.crowd`) that is what all are promised, whenever they came; so they
+  come due together, and the oldest goes next as soon as it would be too late for anybody else.
 
 The one that has waited longest is not asked to wait longer than 8X times what it would have taken
 itself either.
@@ -32,13 +33,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.engine.crowd import (
+    NEWEST_FOUND,
+    NUM_PRESENT,
+    TYPICAL_WORK,
+    Floats,
+    grows,
+    is_closed,
+    joins_crowd,
+    new_crowd,
+)
 from amin.engine.heap import SLOT, pop, push, remove
 from amin.engine.projection import Ints
 from amin.jit import cached_njit, called_njit
-
-Floats = npt.NDArray[np.float64]
 
 # What `noted` has of each request. As of its arrival: the work done so far; the work that it found,
 # which FCFS does before it; of that, the work of those who ran; how many waited, and how many were
@@ -47,15 +55,9 @@ Floats = npt.NDArray[np.float64]
 # since the work found was counted, for it and for all behind it; the last row, of nobody, has the
 # sum of these changes. With classes of priority there is a column of changes for each.
 (
-    WORK, FOUND, FOUND_RUNNING, NUM_WAITING, NUM_PRESENT, NUMBER,
+    WORK, FOUND, FOUND_RUNNING, NUM_WAITING, FOUND_PRESENT, ARRIVAL_NUMBER,
     TOTAL, RUN_TIME, EXPECTED, SERVICE, CHANGE,
 ) = range(11)  # fmt: skip
-
-# What `newest` has of each class: the work and the number of requests that the latest one to arrive
-# has found, and its number. The last row has what is typical of arrivals: prompt tokens that are to
-# be computed, and the work of a request.
-NEWEST_FOUND, NEWEST_PRESENT, NEWEST_NUMBER = range(3)
-TYPICAL_PROMPT, TYPICAL_WORK = range(2)
 
 # Rows of `queues`: those who wait, by arrival, as a heap; what becomes of each slot; whether it is
 # in the heap; its size; and the neighbours of each in the order of arrival, a ring whose end is the
@@ -70,15 +72,18 @@ name any number, and the books must not grow with them. The order is by the numb
 OWN_BACKLOGS = 8.0
 """Bounds starvation under lasting overload, when what the newest finds outruns the work done."""
 
-BY_CHANCE = 1.5
-"""Of n arrivals, the number of requests present grows by up to so many times the root of n though
-no more come than end: the deviation of a random walk is 1."""
-
 WHERE_STEADY = 0.8
 """So much of what typical requests would be counts as found. Observed, not derived: with all of it
 the p99 of closed loops is .05 higher (docs/design.md)."""
 
-MEMORY = 0.02
+BESIDE = 0.5
+"""Of the work of those who wait before a request, so much is done before it can begin: it runs
+beside some of them. Observed, as `WHERE_STEADY`."""
+
+LOOKED_AT = 256
+"""Of those who are present, so many from the longest-waiting on are looked at."""
+
+TYPICAL_OF_LATE = 0.02
 """What an arrival adds to what is typical."""
 
 TOKENS_PER_STEP = 200.0
@@ -124,12 +129,12 @@ class Rates(NamedTuple):
 
 
 def new_guard(num_slots: int, has_priorities: bool = False) -> tuple[Floats, Ints, Floats]:
-    """(noted, queues, newest) of nobody yet."""
+    """(noted, queues, crowd) of nobody yet."""
     num_levels = LEVELS if has_priorities else 1
     queues = np.zeros((LEVEL + 1, num_slots + 2), np.int64)
     queues[[NEXT, PREVIOUS]] = num_slots
     noted = np.zeros((num_slots + 1, CHANGE + num_levels))
-    return noted, queues, np.zeros((num_levels + 1, NEWEST_NUMBER + 1))
+    return noted, queues, new_crowd(num_levels)
 
 
 def with_room(noted: Floats, queues: Ints) -> tuple[Floats, Ints]:
@@ -169,16 +174,15 @@ class Found(NamedTuple):
 
 @called_njit
 def arrives(
-    noted: Floats, queues: Ints, newest: Floats, slot: int, work: float, found: Found, level: int
+    noted: Floats, queues: Ints, crowd: Floats, slot: int, work: float, found: Found, level: int
 ) -> None:
     """A new request, after so much `work`."""
     end, num_present = len(noted) - 1, found.num_waiting + found.num_running
     queues[LEVEL, slot] = level
     noted[slot, WORK], noted[slot, FOUND] = work, found.work
     noted[slot, FOUND_RUNNING], noted[slot, NUM_WAITING] = found.running_work, found.num_waiting
-    noted[slot, NUM_PRESENT], noted[slot, NUMBER] = num_present, newest[level, NEWEST_NUMBER] + 1
-    newest[level, NEWEST_FOUND], newest[level, NEWEST_PRESENT] = found.work, num_present
-    newest[level, NEWEST_NUMBER] += 1
+    noted[slot, FOUND_PRESENT] = num_present
+    noted[slot, ARRIVAL_NUMBER] = joins_crowd(crowd, level, found.work, num_present)
     # What has changed before it came is in what it finds.
     for column in range(CHANGE, noted.shape[1]):
         noted[slot, column], noted[end, column] = -noted[end, column], 0.0
@@ -198,7 +202,7 @@ def waits(queues: Ints, slot: int, arrival: int, level: int) -> None:
 
 
 @cached_njit
-def overdue(noted: Floats, queues: Ints, newest: Floats, work: float, promise: float) -> int:
+def overdue(noted: Floats, queues: Ints, crowd: Floats, work: float, promise: float) -> int:
     """Who has waited longest, if it is to go next now; else -1."""
     oldest = queues[OLDEST:FATE]
     while queues[SIZE, 0] and queues[FATE, oldest[SLOT, 0]] != WAITING:
@@ -211,8 +215,35 @@ def overdue(noted: Floats, queues: Ints, newest: Floats, work: float, promise: f
         if _until_end(noted, eldest, work) >= promise * OWN_BACKLOGS * _itself(noted, eldest):
             return int(eldest)
     slot: int = oldest[SLOT, 0]
-    may = promise * may_take(noted, queues, newest, slot)
-    return slot if _until_end(noted, slot, work) >= may else -1
+    if is_closed(crowd, queues[LEVEL, slot]):
+        is_late = _is_any_late(noted, queues, crowd, slot, work, promise)
+    else:
+        number, present = noted[slot, ARRIVAL_NUMBER], noted[slot, FOUND_PRESENT]
+        by_heads = not grows(crowd, queues[LEVEL, slot], number, present)
+        may = promise * may_take(noted, queues, crowd, slot, by_heads)
+        is_late = _until_end(noted, slot, work) >= may
+    return slot if is_late else -1
+
+
+@called_njit
+def _is_any_late(
+    noted: Floats, queues: Ints, crowd: Floats, oldest: int, work: float, promise: float
+) -> bool:
+    """Whether somebody of the oldest one's class would end too late, by those who wait before it.
+
+    All came at once, or are promised the same: then it is too late for some before it is for the
+    oldest.
+    """
+    end, level, slot = len(noted) - 1, queues[LEVEL, oldest], oldest
+    before, num_seen, is_late = 0.0, 0, False
+    while slot < end and num_seen < LOOKED_AT and not is_late:
+        if queues[FATE, slot] == WAITING and queues[LEVEL, slot] == level:
+            may = promise * may_take(noted, queues, crowd, slot, True)
+            is_late = _until_end(noted, slot, work) + BESIDE * before >= may
+            before += noted[slot, EXPECTED]
+        num_seen += 1
+        slot = queues[NEXT, slot]
+    return bool(is_late)
 
 
 @called_njit
@@ -228,18 +259,21 @@ def _itself(noted: Floats, slot: int) -> float:
 
 
 @called_njit
-def may_take(noted: Floats, queues: Ints, newest: Floats, slot: int) -> float:
-    """From its arrival to its end, before it is too late: see above."""
-    level, typical = queues[LEVEL, slot], newest[len(newest) - 1, TYPICAL_WORK]
-    more = max(newest[level, NEWEST_PRESENT] - noted[slot, NUM_PRESENT], 0.0)
-    num_since = newest[level, NEWEST_NUMBER] - noted[slot, NUMBER] + 1
-    on_top = max(newest[level, NEWEST_FOUND] - noted[slot, FOUND], 0.0)
-    most = _itself(noted, slot) + on_top
-    if more < BY_CHANCE * np.sqrt(num_since):
+def may_take(noted: Floats, queues: Ints, crowd: Floats, slot: int, by_heads: bool) -> float:
+    """From its arrival to its end, before it is too late: see above.
+
+    `by_heads` where what counts is how many are present.
+    """
+    level, itself = queues[LEVEL, slot], _itself(noted, slot)
+    on_top = max(crowd[level, NEWEST_FOUND] - noted[slot, FOUND], 0.0)
+    most = itself + on_top
+    if by_heads:
+        typical = crowd[len(crowd) - 1, TYPICAL_WORK]
+        more = max(crowd[level, NUM_PRESENT] - noted[slot, FOUND_PRESENT], 0.0)
         found = noted[slot, NUM_WAITING] * typical + noted[slot, FOUND_RUNNING]
-        steady = WHERE_STEADY * found + noted[slot, RUN_TIME] + min(on_top, more * typical)
-        most = min(most, steady)
-    return float(min(most, OWN_BACKLOGS * _itself(noted, slot)))
+        found += min(on_top, more * typical)
+        most = min(most, WHERE_STEADY * found + noted[slot, RUN_TIME])
+    return float(min(most, OWN_BACKLOGS * itself))
 
 
 @called_njit

@@ -20,7 +20,6 @@ from amin.experiment.comparison import named
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import Cell, Row, sweep
 from amin.experiment.traffic import Traffic
-from amin.metrics.latency import share_within
 from amin.report.terminal import Track
 
 BURSTY_LOAD = 1.1
@@ -38,21 +37,10 @@ class Place:
     @property
     def is_at_capacity(self) -> bool:
         """Whether as much arrives as can be served, or more."""
-        arrivals = _arrivals(self.load)
-        return "load" not in arrivals or arrivals["load"] >= 1
-
-
-@dataclass(frozen=True)
-class MapCell(Cell):
-    """A run, which also knows how many replies were good."""
-
-    goodput: tuple[float, float] = (10.0, 0.1)
-
-    def row(self) -> Row:
-        """All numbers of the run, and ``goodput``: the share of replies in time."""
-        run = self.run()
-        share = share_within(run.simulation.columns(), *self.goodput)
-        return {"label": self.label, **run.as_dict(), "goodput": share}
+        try:
+            return float(self.load) >= 1
+        except ValueError:
+            return True
 
 
 @dataclass(frozen=True)
@@ -67,8 +55,6 @@ class MapConfig:
     seeds: int
     loads: Sequence[float]
     shapes: Sequence[str]
-    goodput_ttft: float
-    goodput_tpot: float
     policy: Sequence[dict[str, Any]]
     workload: Sequence[dict[str, Any]]
 
@@ -97,32 +83,42 @@ class MapConfig:
             for kv_tokens, load in product(workload["kv_tokens"], loads)
         ]
 
-    def cells(self, place: Place) -> list[MapCell]:
+    def cells(self, place: Place) -> list[Cell]:
         """A run for each policy and seed."""
         (workload,) = (one for one in self.workload if one["name"] == place.workload)
         setting = Setting(
             place.kv_tokens, block_size=self.block_size, step_time=self.step_time,
             enable_prefix_caching=self.enable_prefix_caching,
         )  # fmt: skip
-        traffic = Traffic(workload["source"], self.num_requests, **_arrivals(place.load))
-        goodput = self.goodput_ttft, self.goodput_tpot
+        arrivals = _arrivals(place.load, workload["source"], setting)
+        traffic = Traffic(workload["source"], self.num_requests, **arrivals)
         cells = []
         for policy in self.policy:
             mine = named(policy.get("policy", policy["name"]), setting)
             told = traffic if policy.get("is_told", True) else replace(traffic, predicted="none")
             cells += [
-                MapCell(policy["name"], told, replace(mine, seed=seed), goodput)
+                Cell(policy["name"], told, replace(mine, seed=seed))
                 for seed in range(1, self.seeds + 1)
             ]
         return cells
 
 
-def _arrivals(load: str) -> dict[str, Any]:
+def _arrivals(load: str, source: str, setting: Setting) -> dict[str, Any]:
+    """What a place's load means to `Traffic`."""
     if load == "batch":
         return {"arrivals": "batch"}
     if load.startswith("gamma"):
         return {"arrivals": load, "load": BURSTY_LOAD}
+    if load.startswith("users:"):
+        return {"closed_loop": _num_users(float(load.removeprefix("users:")), source, setting)}
     return {"load": float(load)}
+
+
+def _num_users(times: float, source: str, setting: Setting) -> int:
+    """So many times the users whose requests, half of each reply made, fill the memory."""
+    trace = Traffic(source, 300).trace(1, setting.config)
+    held = trace.num_prompt_tokens.mean() + trace.num_output_tokens.mean() / 2
+    return max(round(times * setting.kv_tokens / float(held)), 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A ratio in every place, as a table of colours: below 1 green, above 1 red, 1 is nothing."""
+"""A ratio in every place, as a table of colours: below 1 blue, above 1 red, 1 is white."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from amin.report import svg
 
-_LABEL: Any = {"fontsize": 7.5, "color": "#1a1a1a"}
+_LABEL: Any = {"fontsize": 7.5, "color": "#1a1a1a", "ha": "center", "va": "center"}
 
 _WORST, _BEST = 2.0, 0.2
 """Beyond these the colour is that of these."""
@@ -21,10 +21,21 @@ _WORST, _BEST = 2.0, 0.2
 
 @dataclass(frozen=True)
 class MapPanel:
-    """One table of colours: a row of ratios for each of the figure's rows."""
+    """One table of colours: a row of ratios for each of the figure's rows.
+
+    `texts` says what is written in each; None for the ratio itself.
+    """
 
     title: str
     values: Sequence[Sequence[float]]
+    texts: Sequence[Sequence[str]] | None = None
+
+    def text(self, row: int, column: int) -> str:
+        """What is written there."""
+        if self.texts is not None:
+            return self.texts[row][column]
+        value = self.values[row][column]
+        return f"{value:.2f}" if value == value else "-"
 
 
 def _colour(ratio: float) -> float:
@@ -47,15 +58,14 @@ def map_figure(
         for panel, axis in zip(panels, axes, strict=True):
             colours = [[_colour(value) for value in row] for row in panel.values]
             # Shapes, not pixels: these stay sharp and small.
-            axis.pcolormesh(colours, cmap="RdYlGn_r", norm=norm)
+            axis.pcolormesh(colours, cmap="RdBu_r", norm=norm)
             axis.grid(visible=False)
             axis.set_title(panel.title)
             axis.set_xticks([x + 0.5 for x in range(len(columns))], columns)
             axis.set_yticks([y + 0.5 for y in range(len(rows))], rows)
-            for y, row in enumerate(panel.values):
-                for x, value in enumerate(row):
-                    text = f"{value:.2f}" if value == value else "-"
-                    axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", **_LABEL)
+            for y in range(len(rows)):
+                for x in range(len(columns)):
+                    axis.text(x + 0.5, y + 0.5, panel.text(y, x), **_LABEL)
         # Of all, since they share it.
         axes[0].invert_yaxis()
 

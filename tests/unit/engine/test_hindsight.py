@@ -50,11 +50,11 @@ class ByHand:
     now: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        noted, queues, newest = new_guard(self.num_slots)
+        noted, queues, crowd = new_guard(self.num_slots)
         columns = len(RequestView._fields)
         self.books = Books(
             np.zeros((64, columns), np.int64), np.zeros((64, len(FEATURES)), np.int64),
-            new_survival(0), new_gains(len(FEATURES)), noted, queues, newest, RATES,
+            new_survival(0), new_gains(len(FEATURES)), noted, queues, crowd, RATES,
         )  # fmt: skip
         self.books.table[:, MAX_TOKENS] = 5000
 

@@ -20,9 +20,7 @@ enable_prefix_caching = false
 num_requests = 60
 seeds = 2
 loads = [1.5]
-shapes = ["batch"]
-goodput_ttft = 10.0
-goodput_tpot = 0.1
+shapes = ["batch", "users:2"]
 [[policy]]
 name = "vllm-fcfs"
 [[policy]]
@@ -46,26 +44,47 @@ def test_every_policy_is_tried_in_every_place(tmp_path: Path) -> None:
     config = MapConfig.parse(SMALL, "small.toml")
     found = run_map(config, folder=tmp_path)
     assert list(found.rows) == [
-        Place("chat", tokens, load) for tokens in (2048, 4096) for load in ("1.5", "batch")
+        Place("chat", tokens, load)
+        for tokens in (2048, 4096)
+        for load in ("1.5", "batch", "users:2")
     ]
     for place, rows in found.rows.items():
         assert [row["label"] for row in rows] == [name for name in config.labels for _ in range(2)]
         assert found.ratio(place, "vllm-fcfs", "mean_e2e_latency")[0] == 1.0
         assert all(0 <= row["goodput"] <= 1 for row in rows)
+        assert all(0 <= row["share_paused"] <= 1 for row in rows)
     again = run_map(config, folder=tmp_path)
     assert again.rows == found.rows
-    assert len(list(tmp_path.iterdir())) == 4 * 3 * 2
+    assert len(list(tmp_path.iterdir())) == 6 * 3 * 2
     assert "### chat, 4,096 KV tokens, at once" in as_markdown(found)
-    assert "at capacity or above (4 places)" in as_markdown(found)
-    assert "<svg" in as_page(found)
+    assert "at capacity or above (6 places)" in as_markdown(found)
+    page = as_page(found)
+    assert "<svg" in page
+    paused = found.mean(Place("chat", 2048, "1.5"), "vllm-fcfs", "share_paused")
+    assert paused > 0
+    assert f"({100 * paused:.0f})" in page
 
 
 @pytest.mark.parametrize(
-    ("load", "is_at_capacity"), [("0.95", False), ("1", True), ("batch", True), ("gamma:4", True)]
+    ("load", "is_at_capacity"),
+    [("0.95", False), ("1", True), ("batch", True), ("gamma:4", True), ("users:2", True)],
 )
 def test_where_there_is_too_much_to_do(load: str, is_at_capacity: bool) -> None:
     """At capacity or above; all at once, too, and the bursts, which come at 1.1 x."""
     assert Place("chat", 4096, load).is_at_capacity == is_at_capacity
+
+
+def test_users_are_twice_as_many_as_fit() -> None:
+    """So many ask at once, and twice the memory has twice as many of them."""
+    config = MapConfig.parse(SMALL, "small.toml")
+    users = []
+    for kv_tokens in (2048, 4096):
+        cell = config.cells(Place("chat", kv_tokens, "users:2"))[0]
+        trace = cell.traffic.trace(1, cell.setting.config)
+        held = float((trace.num_prompt_tokens + trace.num_output_tokens / 2).mean())
+        users.append(int((trace.follows < 0).sum()))
+        assert 1.4 < users[-1] * held / kv_tokens < 3
+    assert abs(users[1] - 2 * users[0]) <= 1
 
 
 def test_a_map_of_quiet_places_alone() -> None:
@@ -73,7 +92,7 @@ def test_a_map_of_quiet_places_alone() -> None:
     config = replace(MapConfig.parse(SMALL, "small.toml"), loads=[0.5], shapes=[], seeds=1)
     lines = summary(run_map(config)).splitlines()
     assert "(0 places)" in lines[0]
-    assert lines[2].startswith("| ours, told nothing | - | ")
+    assert lines[3].startswith("| ours, told nothing | - | ")
 
 
 def test_who_is_told_nothing_knows_nothing() -> None:

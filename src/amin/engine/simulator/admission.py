@@ -131,7 +131,7 @@ def _due(state: State, limits: Limits) -> int:
                 slot = -1
     if slot < 0 and limits.has_promise:
         promise = where_shared(limits.promise, state.clock[SHARED], limits.rates.per_step)
-        slot = overdue(state.noted, state.queues, state.newest, state.clock[WORK_DONE], promise)
+        slot = overdue(state.noted, state.queues, state.crowd, state.clock[WORK_DONE], promise)
     return slot
 
 

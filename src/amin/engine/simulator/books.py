@@ -14,6 +14,6 @@ def books_of(state: State, limits: Limits) -> Books:
     rates = limits.rates
     return Books(
         state.table, state.groups, state.survival, state.gains, state.noted, state.queues,
-        state.newest,
+        state.crowd,
         Rates(rates.per_step - state.clock[SHARED], rates.per_token, rates.per_seq),
     )  # fmt: skip

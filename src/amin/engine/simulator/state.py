@@ -162,7 +162,7 @@ class State(NamedTuple):
     running     lanes in the order in which a step serves them
     rows        the projection: its three rows over those who run
     pages, pool    see `amin.engine.simulator.prefix_cache`; empty without one
-    noted, queues, newest  see `amin.engine.promise`; of nobody without one
+    noted, queues, crowd  see `amin.engine.promise`; of nobody without one
     returning      see `amin.engine.stream_promise`
     lookups        see `amin.engine.simulator.lookups`
     arrivals       see `amin.engine.simulator.arrivals`
@@ -187,7 +187,7 @@ class State(NamedTuple):
     pool: Ints
     noted: Floats
     queues: Ints
-    newest: Floats
+    crowd: Floats
     returning: Ints
     lookups: Ints
     arrivals: Ints
@@ -204,7 +204,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     pages, pool = new_cache(num_pages, limits.num_blocks if limits.has_prefix_cache else 0)
     has_priorities = bool(limits.has_priorities)
     guarded = num_requests if limits.has_promise else 0
-    noted, queues, newest = new_guard(guarded, has_priorities)
+    noted, queues, crowd = new_guard(guarded, has_priorities)
     at_most = min(num_requests, limits.max_num_seqs, limits.num_blocks) + 2
     counts = np.zeros(NUM_COUNTS, np.int64)
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
@@ -228,7 +228,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         pool=pool,
         noted=noted,
         queues=queues,
-        newest=newest,
+        crowd=crowd,
         returning=new_returning(num_requests if limits.has_stream_promise else 0),
         lookups=np.zeros((3, num_requests + 1 if limits.has_prefix_cache else 2), np.int64),
         arrivals=np.full((2, num_requests + 1), -1),

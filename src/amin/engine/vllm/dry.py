@@ -188,18 +188,21 @@ class DryEngine:
         self._replies = {job.request.request_id: job.reply_token_ids for job in jobs}
         # With async scheduling a step is scheduled before the previous one's output is known.
         depth = 2 if self.config.async_scheduling else 1
-        in_flight: deque[tuple[Any, set[str]]] = deque()
+        in_flight: deque[tuple[Any, set[str], float]] = deque()
+        busy_until = 0.0
         while arriving or in_flight or self.scheduler.has_requests():
             self._admit_arrived(arriving)
             output = self.schedule()
             if output.total_num_scheduled_tokens:
-                self.clock += self.config.step_time(output.total_num_scheduled_tokens)
-                in_flight.append((output, self.emitting(output)))
+                # The model takes one step after the other.
+                start = max(self.clock, busy_until)
+                busy_until = start + self.config.step_time(output.total_num_scheduled_tokens)
+                in_flight.append((output, self.emitting(output), busy_until))
             # vLLM's priority scheduling may preempt whoever asks, and then serves nobody.
             elif not in_flight and not output.preempted_req_ids and not self._skip_idle(arriving):
                 break
             if len(in_flight) >= depth or (in_flight and not output.total_num_scheduled_tokens):
-                output, emitting = in_flight.popleft()
+                output, emitting, self.clock = in_flight.popleft()
                 self.finish_step(output, emitting, lengths)
                 for request_id in output.num_scheduled_tokens:
                     if request_id not in self.scheduler.requests:

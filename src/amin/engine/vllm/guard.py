@@ -57,7 +57,7 @@ class TailGuard:
         self._promise = promise
         self._rates = self._full = Rates.of(capacity_tokens, max_num_seqs)
         self._has_priorities = has_priorities
-        self._noted, self._queues, self._newest = new_guard(len(ledger.table), has_priorities)
+        self._noted, self._queues, self._crowd = new_guard(len(ledger.table), has_priorities)
         self._latest_books: Books | None = None
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
@@ -169,7 +169,7 @@ class TailGuard:
         capacity = self._full.per_step
         num_shared = capacity - self._rates.per_step
         promise = where_shared.py_func(self._promise, num_shared, capacity)
-        slot = overdue(self._noted, self._queues, self._newest, self._work, promise)
+        slot = overdue(self._noted, self._queues, self._crowd, self._work, promise)
         return self._waiting[slot] if slot >= 0 else None
 
     def _books(self) -> Books:
@@ -177,7 +177,7 @@ class TailGuard:
         if books is None or books.table is not ledger.table or books.noted is not self._noted:
             books = Books(
                 *(ledger.table, ledger.groups, lengths.survival, lengths.gains),
-                *(self._noted, self._queues, self._newest, self._rates),
+                *(self._noted, self._queues, self._crowd, self._rates),
             )
             self._latest_books = books
         return books
@@ -188,15 +188,15 @@ class TailGuard:
 
     def _compile(self) -> None:
         """Now, not in the first step under load: a request comes and goes in books of its own."""
-        noted, queues, newest = new_guard(1, self._has_priorities)
-        books = self._books()._replace(noted=noted, queues=queues, newest=newest)
+        noted, queues, crowd = new_guard(1, self._has_priorities)
+        books = self._books()._replace(noted=noted, queues=queues, crowd=crowd)
         nobody = np.zeros(0, np.int64)
         found = Found(0.0, remaining_work(books, nobody, nobody, nobody), 0, 0)
         enters(*books, 0, 0.0, found, False)
         found_by(books, nobody, nobody, nobody, 0)
         wait_again(books, nobody)
         waits_with(*books, 0, 1, 0)
-        overdue(noted, queues, newest, 0.0, self._promise)
+        overdue(noted, queues, crowd, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)
         is_known(books, 0, 1)
