@@ -101,7 +101,8 @@ def class_tables(measured: Replies, directory: Path) -> dict[str, str]:
 
 def measure(replies: Replies, table: Sequence[Row], rate: float, seeds: Sequence[int]) -> Found:
     """Every row of the table on the same workloads, one for each seed."""
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
+    from amin.engine.vllm.dry_config import DryConfig
 
     run, measured = replies.halves()
     found: Found = {row: [] for row in table}

@@ -28,7 +28,8 @@ ROOMY: dict[str, Any] = {
 
 
 def _engine(scheduler: str | AminConfig, **shape: Any) -> Any:
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
+    from amin.engine.vllm.dry_config import DryConfig
 
     return DryEngine(DryConfig(**shape), scheduler)
 

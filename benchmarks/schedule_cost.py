@@ -51,7 +51,8 @@ class Stepper:
     def __init__(
         self, scheduler: str | AminConfig, jobs: Sequence[Job], shape: dict[str, Any]
     ) -> None:
-        from amin.engine.vllm.dry import DryConfig, DryEngine
+        from amin.engine.vllm.dry import DryEngine
+        from amin.engine.vllm.dry_config import DryConfig
 
         self._engine = DryEngine(DryConfig(**shape), scheduler)
         self._jobs = list(jobs)

@@ -17,7 +17,8 @@ class RequestRecord:
     them that were computed again (fewer where a prefix cache still held them). `lower` and `upper`
     are the predicted interval of the output length, 0 where nothing was predicted.
 
-    `longest_gap` is the longest time between two tokens of the reply; `longest_pause` and
+    `longest_gap` is the longest time between two tokens of the reply, which began at
+    `longest_gap_start` (0 where there are no two); `longest_pause` and
     `total_pause` are how long a reader who takes them at a steady pace found nothing to read
     (`amin.engine.reading`). NaN where no token came, or nobody reads along.
     """
@@ -38,6 +39,7 @@ class RequestRecord:
     longest_gap: float = math.nan
     longest_pause: float = math.nan
     total_pause: float = math.nan
+    longest_gap_start: float = math.nan
 
     @property
     def e2e_latency(self) -> float:

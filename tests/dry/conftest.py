@@ -25,6 +25,7 @@ from amin.workload.interface import Job
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 try:
     from amin.engine.vllm import dry, seam
+    from amin.engine.vllm.dry_config import DryConfig
 except UnsupportedEngineError as error:
     NO_ENGINE = str(error)
 else:
@@ -52,7 +53,7 @@ def make_engine(
     of_amin = {field.name for field in fields(AminConfig)}
     amin = {name: settings.pop(name) for name in of_amin & set(settings)}
     shape = {"num_gpu_blocks": 65, "block_size": 4, "max_model_len": 4096} | settings
-    config = dry.DryConfig(step_time=StepTime(seconds_per_step, 0.0), **shape)
+    config = DryConfig(step_time=StepTime(seconds_per_step, 0.0), **shape)
     if policy in STOCK:
         return dry.DryEngine(config, policy)
     paper: dict[str, Any] = {"predictor": "constant:1", "forecast_floor": 1}

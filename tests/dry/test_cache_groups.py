@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from amin.engine.vllm.dry import DryConfig
+from amin.engine.vllm.dry_config import DryConfig
 from amin.errors import ConfigError
 from amin.workload.interface import Job
 

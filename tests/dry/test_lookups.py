@@ -9,6 +9,7 @@ import pytest
 from amin.engine.settings import LOOKUPS_PER_STEP
 from amin.engine.vllm import dry, seam
 from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.dry_config import DryConfig
 from amin.request import Request
 from amin.workload.interface import Job
 
@@ -19,7 +20,7 @@ SHARED = tuple(range(1000, 1064))
 
 def _engine(**shape: Any) -> dry.DryEngine:
     shape = {"num_gpu_blocks": 65, "block_size": 4, "max_num_seqs": 2} | shape
-    return dry.DryEngine(dry.DryConfig(enable_prefix_caching=True, **shape), AminConfig())
+    return dry.DryEngine(DryConfig(enable_prefix_caching=True, **shape), AminConfig())
 
 
 def _submit(engine: dry.DryEngine, name: str, prompt: tuple[int, ...], output: int = 40) -> Any:

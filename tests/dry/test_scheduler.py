@@ -8,6 +8,7 @@ import pytest
 
 from amin.engine.step_time import StepTime
 from amin.engine.vllm import dry, seam, versions
+from amin.engine.vllm.dry_config import DryConfig
 from amin.engine.vllm.scheduler import AminAsyncScheduler, AminScheduler
 from amin.errors import ConfigError, UnsupportedEngineError
 
@@ -72,13 +73,13 @@ def test_the_tested_versions_are_accepted(monkeypatch: pytest.MonkeyPatch, versi
 def test_a_dry_engine_needs_a_shape(name: str, value: int) -> None:
     """Numbers below 1 are refused by name."""
     with pytest.raises(ConfigError, match=f"{name}: got {value}, allowed: >= 1"):
-        dry.DryConfig(**{name: value})  # type: ignore[arg-type]
+        DryConfig(**{name: value})  # type: ignore[arg-type]
 
 
 def test_a_dry_engine_knows_two_stock_schedulers() -> None:
     """A name that is neither is refused with both."""
     with pytest.raises(ConfigError, match="allowed: vllm-fcfs, vllm-priority"):
-        dry.DryEngine(dry.DryConfig(), "fcfs")
+        dry.DryEngine(DryConfig(), "fcfs")
 
 
 @pytest.mark.parametrize(("step", "token"), [(0, 0), (-1, 0), (1, -1), (float("nan"), 0)])

@@ -103,7 +103,8 @@ def test_priority_is_close_to_stock_vllm(engine_of: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("is_async", [False, True])
 def test_tokens_come_when_their_step_ends(is_async: bool) -> None:
     """Scheduled asynchronously a step is decided earlier, and its tokens are there no later."""
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
+    from amin.engine.vllm.dry_config import DryConfig
 
     config = DryConfig(async_scheduling=is_async, step_time=StepTime(1.0, 0.0))
     (record,) = DryEngine(config, "vllm-fcfs").run([Job(Request("a", 10, 100), 3)]).records
@@ -112,7 +113,8 @@ def test_tokens_come_when_their_step_ends(is_async: bool) -> None:
 
 def test_whoever_comes_while_a_step_runs_waits_for_the_one_after_the_next() -> None:
     """Asynchronously the next step is decided already when a step begins."""
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
+    from amin.engine.vllm.dry_config import DryConfig
 
     jobs = [Job(Request("a", 10, 100), 9), Job(Request("b", 10, 100, arrival_time=2.5), 1)]
     ended = []

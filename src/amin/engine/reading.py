@@ -20,13 +20,16 @@ Floats = npt.NDArray[np.float64]
 
 # What a row has: seconds that a reader takes for a token, 0 where nobody reads along; when the next
 # token that has not been made is wanted; when the last one came, and how many have; the longest gap
-# between two tokens; the longest pause, and all pauses together.
-SECONDS_EACH, WANTED, LAST, NUM_SEEN, LONGEST_GAP, LONGEST_PAUSE, TOTAL_PAUSE = range(7)
+# between two tokens; the longest pause, and all pauses together; and when the longest gap began.
+(
+    SECONDS_EACH, WANTED, LAST, NUM_SEEN,
+    LONGEST_GAP, LONGEST_PAUSE, TOTAL_PAUSE, GAP_BEGAN,
+) = range(8)  # fmt: skip
 
 
 def new_readers(num_requests: int) -> Floats:
-    """Rows of nobody; the eighth column makes a row a whole line of the processor's cache."""
-    return np.zeros((num_requests, 8))
+    """Rows of nobody; a row is a whole line of the processor's cache."""
+    return np.zeros((num_requests, GAP_BEGAN + 1))
 
 
 def seconds_each(pace: float) -> float:
@@ -41,7 +44,9 @@ def gets(readers: Floats, slot: int, num_made: int, now: float) -> None:
     if num_new > 0 and readers[slot, SECONDS_EACH] > 0.0:
         if readers[slot, NUM_SEEN] > 0.0:
             gap, pause = now - readers[slot, LAST], now - readers[slot, WANTED]
-            readers[slot, LONGEST_GAP] = max(readers[slot, LONGEST_GAP], gap)
+            if gap > readers[slot, LONGEST_GAP]:
+                readers[slot, LONGEST_GAP] = gap
+                readers[slot, GAP_BEGAN] = readers[slot, LAST]
             if pause > 0.0:
                 readers[slot, LONGEST_PAUSE] = max(readers[slot, LONGEST_PAUSE], pause)
                 readers[slot, TOTAL_PAUSE] += pause

@@ -2,7 +2,7 @@
 
 Who is preempted holds no memory and makes no tokens, while somebody reads what has come so far.
 That is slack (`amin.engine.reading`). Of those who wait and have begun, the one whose slack ends
-first goes ahead of everybody once it ends within `LEAD` seconds, whatever the policy's order and
+first goes ahead of everybody once it ends within `SECONDS_AHEAD`, whatever the policy's order and
 whoever is overdue; while it does not fit, nobody passes it. And who must leave is looked for first
 among those who have more than `SPARE` seconds of slack, or no reader: of these the policy chooses.
 
@@ -26,7 +26,7 @@ from amin.engine.projection import Ints
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, Floats
 from amin.jit import cached_njit, called_njit
 
-LEAD = 8.0
+SECONDS_AHEAD = 8.0
 """Seconds before the end of a reply's slack at which it goes next: room must be found, and what was
 thrown away computed again."""
 
@@ -34,13 +34,16 @@ SPARE = 5.0
 """Seconds of slack with which a reply may be made to leave, if anybody has so much."""
 
 # Rows of `returning`: who waits and has begun, as a heap of (level, end of its slack in
-# microseconds, arrival); who is in it, by slot; and how many are.
-HEAP, IS_IN, SIZE = 4, 4, 5
+# microseconds, arrival); who is in it, by slot; how many are; and how long before the end of its
+# slack one goes next, in microseconds.
+HEAP, IS_IN, SIZE, LEAD = 4, 4, 5, 6
 
 
 def new_returning(num_slots: int) -> Ints:
     """Nobody returns yet."""
-    return np.zeros((SIZE + 1, num_slots + 1), np.int64)
+    returning = np.zeros((LEAD + 1, num_slots + 1), np.int64)
+    returning[LEAD, 0] = SECONDS_AHEAD * 1e6
+    return returning
 
 
 @cached_njit
@@ -66,7 +69,7 @@ def is_back(returning: Ints, slot: int) -> None:
 def pressing(returning: Ints, now: float) -> int:
     """Whose slack ends first, if that is soon; else -1."""
     slot = -1
-    if returning[SIZE, 0] and returning[KEY, 0] <= (now + LEAD) * 1e6:
+    if returning[SIZE, 0] and returning[KEY, 0] <= now * 1e6 + returning[LEAD, 0]:
         slot = int(returning[SLOT, 0])
     return slot
 

@@ -32,6 +32,7 @@ class Columns:
     longest_gap: Array
     longest_pause: Array
     total_pause: Array
+    longest_gap_start: Array
 
     @classmethod
     def of(cls, records: Records) -> Columns:

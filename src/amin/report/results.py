@@ -19,7 +19,7 @@ from amin.errors import ConfigError
 from amin.record import RequestRecord, RunResult, StepSample
 from amin.report.rows import read_rows, write_rows
 
-FORMAT = 2
+FORMAT = 3
 _META: dict[str, type] = {
     "policy": str,
     "engine": str,

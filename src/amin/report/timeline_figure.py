@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from amin.metrics.streaming import NOTICED
 from amin.metrics.throughput import first_arrival_time
 from amin.record import RequestRecord, RunResult
 from amin.report import svg
@@ -23,7 +24,9 @@ def timeline_figure(results: Sequence[RunResult]) -> Markup:
     """Bars from arrival to finish in order of arrival, of at most `MAX_BARS` requests per run.
 
     A bar is light until the request is first scheduled. A record does not say when a preemption
-    happened, so the rest of a preempted request's bar has a colour of its own as a whole.
+    happened, so the rest of a preempted request's bar has a colour of its own as a whole; but it
+    says when the reply was silent for longest, and where a reader notices that (`NOTICED`), the bar
+    is cut there.
     """
 
     def plot(figure: Figure) -> None:
@@ -35,7 +38,7 @@ def timeline_figure(results: Sequence[RunResult]) -> Markup:
         panels[0].set_yticks([])
         figure.supxlabel("seconds since the first arrival", fontsize=9, color=svg.MUTED)
         figure.supylabel("requests, first arrival on top", fontsize=9, color=svg.MUTED)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=4)
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=5)
 
     return svg.draw(
         plot,
@@ -70,7 +73,13 @@ def _bar(panel: Axes, record: RequestRecord, row: int, start: float) -> None:
     scheduled, end = record.first_scheduled_time - start, record.finish_time - start
     color = svg.PREEMPTED if record.num_preemptions else svg.RUNNING
     panel.barh(row, scheduled - arrival, left=arrival, height=0.75, color=svg.WAITING)
-    panel.barh(row, end - scheduled, left=scheduled, height=0.75, color=color)
+    silent, sounds = end, end
+    if record.longest_gap > NOTICED:
+        silent = record.longest_gap_start - start
+        sounds = silent + record.longest_gap
+        panel.barh(row, sounds - silent, left=silent, height=0.2, color=svg.INK)
+    panel.barh(row, silent - scheduled, left=scheduled, height=0.75, color=color)
+    panel.barh(row, end - sounds, left=sounds, height=0.75, color=color)
 
 
 def _legend() -> list[Patch | Line2D]:
@@ -78,5 +87,6 @@ def _legend() -> list[Patch | Line2D]:
         Patch(color=svg.WAITING, label="waiting to be scheduled"),
         Patch(color=svg.RUNNING, label="scheduled, never preempted"),
         Patch(color=svg.PREEMPTED, label="scheduled, preempted at least once"),
+        Line2D([], [], color=svg.INK, label=f"begun, then silent for more than {NOTICED:g} s"),
         Line2D([], [], color=svg.INK, marker="x", markersize=4, linewidth=0, label="not finished"),
     ]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from amin.engine.reading import (
+    GAP_BEGAN,
     LONGEST_GAP,
     LONGEST_PAUSE,
     SECONDS_EACH,
@@ -49,6 +50,7 @@ def test_a_reader_by_hand() -> None:
         gets(readers, 0, made, now)
     row = readers[0]
     assert (row[LONGEST_GAP], row[LONGEST_PAUSE], row[TOTAL_PAUSE]) == (2.25, 1.5, 1.5)
+    assert row[GAP_BEGAN] == 1.25
     # Read at 3.5 and 4.0.
     assert row[WANTED] == 4.5
 

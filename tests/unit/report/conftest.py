@@ -23,7 +23,7 @@ def _result(
         RequestRecord(
             f"r{i}", 0.0, num_prompt_tokens, 2, 9, 0.5, 1.0, latency, 5,
             num_preemptions, 10 * num_preemptions, 8 * num_preemptions, "finished",
-            0.5 + num_preemptions, 2.0 * num_preemptions, 2.0 * num_preemptions,
+            0.5 + num_preemptions, 2.0 * num_preemptions, 2.0 * num_preemptions, 1.0,
         )
         for i, latency in enumerate(latencies)
     ]  # fmt: skip

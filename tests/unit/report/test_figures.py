@@ -73,3 +73,14 @@ def test_sampling_is_bounded_and_in_order_of_arrival(count: int) -> None:
     assert len(set(chosen)) == min(count, MAX_BARS)
     assert chosen == sorted(chosen)
     assert chosen[:1] == [-(count - 1.0)][: len(chosen)]
+
+
+def test_a_reply_that_falls_silent_is_cut(make_result: MakeResult) -> None:
+    """The bar has a thin line from where the longest gap began, if a reader notices it."""
+    bars = []
+    for gap in (0.9, 2.0):
+        result = make_result()
+        record = result.records[0]
+        record.longest_gap, record.longest_gap_start = gap, record.first_token_time
+        bars.append(timeline_figure([result]).count("fill: var(--ink)"))
+    assert bars[1] == bars[0] + 1

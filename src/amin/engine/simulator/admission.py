@@ -10,7 +10,7 @@ import numpy as np
 
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
-from amin.engine.projection import Ints, peak_with, put_in_order
+from amin.engine.projection import peak_with, put_in_order
 from amin.engine.promise import EXPECTED, FATE, RUNNING, overdue, where_shared
 from amin.engine.rows import (
     ADMISSION,
@@ -19,12 +19,11 @@ from amin.engine.rows import (
     NUM_PROMPT,
     PRIORITY,
     look_ahead,
-    num_blocks_asked,
     num_tokens,
     steps_to_compute,
 )
-from amin.engine.simulator.prefix_cache import cached_prefix, note_full, num_private, take
-from amin.engine.simulator.running import num_blocks_for, sync
+from amin.engine.simulator.prefix_cache import cached_prefix, note_full, take
+from amin.engine.simulator.running import num_blocks_for, running_slots, slot_at
 from amin.engine.simulator.state import (
     BLOCKS,
     CANDIDATE,
@@ -39,7 +38,6 @@ from amin.engine.simulator.state import (
     LAST,
     LENGTH,
     NUM_ADMISSIONS,
-    NUM_COMPUTING,
     NUM_FREE_BLOCKS,
     NUM_FREE_LANES,
     NUM_PROJECTED,
@@ -54,7 +52,6 @@ from amin.engine.simulator.state import (
     SHARED,
     SLOT,
     SWAPPED,
-    TIE,
     TOKEN_BUDGET,
     TOKENS,
     TOKENS_AHEAD,
@@ -63,8 +60,8 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.engine.stream_promise import has_to_spare, is_back, pressing
-from amin.jit import called_njit, inlined_njit
+from amin.engine.stream_promise import is_back, pressing
+from amin.jit import inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
 
@@ -203,12 +200,6 @@ def _peak_with(state: State, limits: Limits, rules: Rules, slot: int, left: int)
 
 
 @inlined_njit
-def slot_at(state: State, index: int) -> int:
-    """Who is at this place of ``running``."""
-    return state.lanes[state.running[index], SLOT]  # type: ignore[no-any-return]
-
-
-@inlined_njit
 def _least_peak(state: State, limits: Limits, tokens: int) -> int:
     """A peak that is reached whatever is forecast: all are there for `forecast_floor` steps."""
     ahead = limits.lookahead + limits.forecast_floor - 1
@@ -222,7 +213,7 @@ def _least_peak(state: State, limits: Limits, tokens: int) -> int:
 def _project(state: State, limits: Limits, rules: Rules) -> None:
     """Start the forecast of this step's admissions over."""
     counts = state.counts
-    slots = _running_slots(state)
+    slots = running_slots(state)
     steps = np.empty(slots.size, np.int64)
     for i in range(slots.size):
         steps[i] = max(rules.forecast(state.table, slots[i]), limits.forecast_floor)
@@ -244,82 +235,3 @@ def _num_unexplained(state: State, limits: Limits) -> int:
     for lane in state.running[: state.counts[NUM_RUNNING]]:
         unexplained -= state.lanes[lane, BLOCKS] - state.shared[state.lanes[lane, SLOT]]
     return max(unexplained, 0)
-
-
-@called_njit
-def _running_slots(state: State) -> Ints:
-    """Those who run, in order, their rows up to date."""
-    sync(state)
-    slots = np.empty(state.counts[NUM_RUNNING], np.int64)
-    for i in range(slots.size):
-        slots[i] = slot_at(state, i)
-    return slots
-
-
-@inlined_njit
-def move_victims(state: State, limits: Limits, rules: Rules) -> None:
-    """Put who must leave in this step at the end of ``running``, first to leave last.
-
-    As `amin.engine.vllm.memory.Memory.victims`.
-    """
-    counts, lanes = state.counts, state.lanes
-    num_running, free = counts[NUM_RUNNING], counts[NUM_FREE_BLOCKS]
-    if counts[NUM_COMPUTING] or num_running > limits.max_num_batched_tokens:
-        _choose_victims(state, limits, rules)
-    elif num_running * num_blocks_for(limits, 1 + limits.lookahead) > free:
-        asked = 0
-        for lane in state.running[:num_running]:
-            tokens = lanes[lane, COMPUTED] + 1 + limits.lookahead
-            asked += tokens > lanes[lane, BLOCKS] * limits.block_size
-        if asked > free:
-            _choose_victims(state, limits, rules)
-
-
-@inlined_njit
-def _urgency(state: State, limits: Limits, slot: int) -> int:
-    """By which the policy's victims are parted: who has less leaves first, whatever it says.
-
-    The less urgent class of priority, and in it who has slack to spare.
-    """
-    urgency = 0
-    if limits.has_priorities:
-        urgency = -2 * state.table[slot, PRIORITY]
-    if limits.has_stream_promise:
-        urgency += not has_to_spare(state.readers, slot, state.clock[SECONDS])
-    return urgency
-
-
-@called_njit
-def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
-    counts, running, lanes = state.counts, state.running, state.lanes
-    slots, free = _running_slots(state), counts[NUM_FREE_BLOCKS]
-    sizes = np.full(1, limits.block_size)
-    limit = limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK]
-    if num_blocks_asked(state.table, slots, sizes, *limit) <= free:
-        return
-    keys = np.empty(slots.size, np.int64)
-    urgency = np.zeros(slots.size, np.int64)
-    for i in range(slots.size):
-        keys[i] = rules.preemption_order(state.table, slots[i])
-        urgency[i] = _urgency(state, limits, slots[i])
-    staying = slots.size
-    while staying > 0:
-        first = 0
-        for i in range(1, staying):
-            tie, other = state.times[slots[i], TIE], state.times[slots[first], TIE]
-            is_first = keys[i] < keys[first] or (keys[i] == keys[first] and tie < other)
-            if urgency[i] < urgency[first] or (urgency[i] == urgency[first] and is_first):
-                first = i
-        victim, slot = running[first], slots[first]
-        for i in range(first, staying - 1):
-            running[i], slots[i], keys[i] = running[i + 1], slots[i + 1], keys[i + 1]
-            urgency[i] = urgency[i + 1]
-        staying -= 1
-        running[staying], slots[staying] = victim, slot
-        if limits.has_prefix_cache:
-            first = state.facts[slot, PAGES]
-            free += num_private(state.pages, state.pool, first, lanes[victim, BLOCKS])
-        else:
-            free += lanes[victim, BLOCKS]
-        if num_blocks_asked(state.table, slots[:staying], sizes, *limit) <= free:
-            return

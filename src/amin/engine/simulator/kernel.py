@@ -10,7 +10,7 @@ import numpy as np
 
 from amin.engine.reading import gets
 from amin.engine.rows import LOWER, NUM_CACHED, NUM_PROMPT
-from amin.engine.simulator.admission import admit, move_victims
+from amin.engine.simulator.admission import admit
 from amin.engine.simulator.arrivals import arrives, follow, next_arrival
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
 from amin.engine.simulator.lookups import look_again
@@ -59,6 +59,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
+from amin.engine.simulator.victims import move_victims
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.policy.volume import HALF_A_BLOCK

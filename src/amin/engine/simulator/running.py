@@ -211,6 +211,22 @@ def _sync_row(state: State, lane: int) -> None:
 
 
 @inlined_njit
+def slot_at(state: State, index: int) -> int:
+    """Who is at this place of ``running``."""
+    return state.lanes[state.running[index], SLOT]  # type: ignore[no-any-return]
+
+
+@called_njit
+def running_slots(state: State) -> Ints:
+    """Those who run, in order, their rows up to date."""
+    sync(state)
+    slots = np.empty(state.counts[NUM_RUNNING], np.int64)
+    for i in range(slots.size):
+        slots[i] = slot_at(state, i)
+    return slots
+
+
+@inlined_njit
 def _victim(state: State, limits: Limits) -> int:
     """The index into ``running`` of whom vLLM preempts."""
     chosen = int(state.counts[NUM_RUNNING] - 1)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amin.engine.projection import Ints
-from amin.engine.reading import LONGEST_GAP, LONGEST_PAUSE, NUM_SEEN, TOTAL_PAUSE
+from amin.engine.reading import (
+    GAP_BEGAN,
+    LONGEST_GAP,
+    LONGEST_PAUSE,
+    NUM_SEEN,
+    TOTAL_PAUSE,
+)
 from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
@@ -126,6 +132,7 @@ class Simulation:
             longest_gap=self._of_readers(LONGEST_GAP),
             longest_pause=self._of_readers(LONGEST_PAUSE),
             total_pause=self._of_readers(TOTAL_PAUSE),
+            longest_gap_start=self._of_readers(GAP_BEGAN),
         )
 
     def result(self) -> RunResult:

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from amin.engine.reading import (
+    GAP_BEGAN,
     LONGEST_GAP,
+    LONGEST_PAUSE,
     NUM_SEEN,
     SECONDS_EACH,
     TOTAL_PAUSE,
@@ -177,8 +179,12 @@ class Observer:
     def _note_reader(self, request_id: str) -> None:
         record, row = self.records[request_id], self._readers[self._rows[request_id]]
         if row[NUM_SEEN]:
-            seen = row[LONGEST_GAP : TOTAL_PAUSE + 1].tolist()
-            record.longest_gap, record.longest_pause, record.total_pause = seen
+            (
+                record.longest_gap,
+                record.longest_gap_start,
+                record.longest_pause,
+                record.total_pause,
+            ) = row[[LONGEST_GAP, GAP_BEGAN, LONGEST_PAUSE, TOTAL_PAUSE]].tolist()
 
     def _on_finish_requests(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         ended = original(*args, **kwargs)

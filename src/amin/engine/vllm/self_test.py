@@ -51,7 +51,8 @@ def jobs() -> list[Job]:
 def decided(policy: str) -> dict[str, list[int]]:
     """What is decided for `TRACE` now, as `GOLDEN` has it: 21 blocks of 4 tokens, steps of 1 s."""
     from amin.engine.vllm.config import AminConfig
-    from amin.engine.vllm.dry import DryConfig, DryEngine
+    from amin.engine.vllm.dry import DryEngine
+    from amin.engine.vllm.dry_config import DryConfig
 
     shape = DryConfig(num_gpu_blocks=22, block_size=4, step_time=StepTime(1.0, 0.0))
     if policy in STOCK:
@@ -73,7 +74,8 @@ def problems() -> Iterator[str]:
     """What is wrong with this vLLM, in words; nothing where amin can serve on it."""
     try:
         from amin.engine.vllm import seam
-        from amin.engine.vllm.dry import DryConfig, DryEngine
+        from amin.engine.vllm.dry import DryEngine
+        from amin.engine.vllm.dry_config import DryConfig
 
         missing = seam.missing_names(DryEngine(DryConfig(), "vllm-fcfs").scheduler)
     except Exception as error:  # whatever a vLLM that nobody has seen may do

@@ -15,7 +15,7 @@ from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.simulation import Simulation
 from amin.engine.simulator.state import NUM_RUNNING, NUM_WAITING, SECONDS, SLOT
 from amin.engine.step_time import StepTime
-from amin.engine.stream_promise import LEAD, SPARE
+from amin.engine.stream_promise import SECONDS_AHEAD, SPARE
 from amin.errors import ConfigError
 from amin.metrics.summary import Summary, summary_of
 from amin.request import Request
@@ -70,7 +70,7 @@ def _pressing(simulation: Simulation, waiting: set[int], now: float) -> int | No
         and state.readers[slot, NUM_SEEN] > 0
         and state.readers[slot, SECONDS_EACH] > 0
     ]
-    if not begun or min(begun)[0] > (now + LEAD) * 1e6:
+    if not begun or min(begun)[0] > now * 1e6 + SECONDS_AHEAD * 1e6:
         return None
     return int(min(begun)[2])
 
