@@ -132,6 +132,7 @@ def main() -> None:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "amin", "font.size": 9}):
         figure = Figure(figsize=(9, 3.1), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
+        middle.sharex(left)
         percent = "% of readers who wait > 1 s"
         for axes in (left, middle):
             axes.set_ylabel(percent)

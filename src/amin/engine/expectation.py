@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from amin.engine.crowd import Floats
 from amin.engine.projection import Ints
-from amin.engine.promise import Rates
+from amin.engine.promise_books import Rates
 from amin.engine.rows import (
     LOWER,
     MAX_TOKENS,

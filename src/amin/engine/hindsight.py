@@ -18,7 +18,7 @@ import numpy as np
 from amin.engine.crowd import NEWEST_FOUND, NUMBER, TYPICAL_PROMPT, TYPICAL_WORK, Floats
 from amin.engine.expectation import expect_slot, work_of
 from amin.engine.projection import Ints
-from amin.engine.promise import (
+from amin.engine.promise_books import (
     ARRIVAL_NUMBER,
     CHANGE,
     EXPECTED,

@@ -19,7 +19,7 @@ from amin.engine.hindsight import (
     recount,
     remaining_work,
 )
-from amin.engine.promise import (
+from amin.engine.promise_books import (
     EXPECTED,
     FOUND,
     RUN_TIME,

@@ -11,7 +11,8 @@ import numpy as np
 from amin.engine.heap import SLOT as HEAP_SLOT
 from amin.engine.heap import pop, remove
 from amin.engine.projection import peak_with, put_in_order
-from amin.engine.promise import EXPECTED, FATE, RUNNING, overdue, where_shared
+from amin.engine.promise import overdue
+from amin.engine.promise_books import EXPECTED, FATE, RUNNING
 from amin.engine.rows import (
     ADMISSION,
     NUM_COMPUTED,
@@ -22,6 +23,7 @@ from amin.engine.rows import (
     num_tokens,
     steps_to_compute,
 )
+from amin.engine.simulator.books import promise_now
 from amin.engine.simulator.prefix_cache import cached_prefix, note_full, take
 from amin.engine.simulator.running import num_blocks_for, running_slots, slot_at
 from amin.engine.simulator.state import (
@@ -49,7 +51,6 @@ from amin.engine.simulator.state import (
     REFUSED,
     SCHEDULED,
     SECONDS,
-    SHARED,
     SLOT,
     SWAPPED,
     TOKEN_BUDGET,
@@ -127,7 +128,7 @@ def _due(state: State, limits: Limits) -> int:
             if state.table[slot, PRIORITY] > state.table[head, PRIORITY]:
                 slot = -1
     if slot < 0 and limits.has_promise:
-        promise = where_shared(limits.promise, state.clock[SHARED], limits.rates.per_step)
+        promise = promise_now(state, limits)
         slot = overdue(state.noted, state.queues, state.crowd, state.clock[WORK_DONE], promise)
     return slot
 

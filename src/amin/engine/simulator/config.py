@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from amin.engine.promise import Rates
+from amin.engine.promise_books import Rates
 from amin.engine.settings import FORECAST_FLOOR, READING_PACE, check_scheduling_policy
 from amin.engine.simulator.state import (
     POLICY,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.engine.promise import look_further
 from amin.engine.reading import gets
 from amin.engine.rows import LOWER, NUM_CACHED, NUM_PROMPT
 from amin.engine.simulator.admission import admit
 from amin.engine.simulator.arrivals import arrives, follow, next_arrival
+from amin.engine.simulator.books import promise_now
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
 from amin.engine.simulator.lookups import look_again
 from amin.engine.simulator.running import (
@@ -194,6 +196,8 @@ def _end_step(state: State, limits: Limits) -> None:
         held = min(_num_own_tokens(state), in_use)
         state.clock[SHARED] = in_use - held
     state.clock[WORK_DONE] += max(held, in_seqs) + limits.rates.per_token * computed
+    if limits.has_promise:
+        look_further(state.noted, state.queues, state.clock[WORK_DONE], promise_now(state, limits))
     counts[STEPS_SINCE_END] += 1
     for index in range(counts[NUM_RUNNING]):
         lane = running[index]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from amin.engine.heap import push, remove
 from amin.engine.hindsight import expect_waiting
-from amin.engine.promise import EXPECTED
+from amin.engine.promise_books import EXPECTED
 from amin.engine.rows import (
     ADMISSION,
     NUM_CACHED,

@@ -17,7 +17,7 @@ from amin.engine.hindsight import (
     remaining_work,
 )
 from amin.engine.projection import Ints
-from amin.engine.promise import Found, level_of
+from amin.engine.promise_books import Found, level_of
 from amin.engine.rows import (
     ADMISSION,
     ARRIVAL_INDEX,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amin.engine.projection import Ints
-from amin.engine.promise import Rates, new_guard
+from amin.engine.promise_books import Rates, new_guard
 from amin.engine.reading import new_readers
 from amin.engine.simulator.prefix_cache import new_cache
 from amin.engine.stream_promise import new_returning

@@ -17,7 +17,8 @@ from amin.engine.hindsight import (
     waits_with,
 )
 from amin.engine.projection import Ints
-from amin.engine.promise import (
+from amin.engine.promise import look_further, overdue, where_shared
+from amin.engine.promise_books import (
     EXPECTED,
     FATE,
     NEXT,
@@ -28,8 +29,6 @@ from amin.engine.promise import (
     forget,
     level_of,
     new_guard,
-    overdue,
-    where_shared,
     with_room,
 )
 from amin.engine.rows import NUM_OUTPUT
@@ -163,14 +162,17 @@ class TailGuard:
             self._latest_books = None
         in_seqs = self._rates.per_seq * num_running
         self._work += max(num_own_tokens, in_seqs) + self._rates.per_token * num_computed_tokens
+        look_further(self._noted, self._queues, self._work, self._promise_now())
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
-        capacity = self._full.per_step
-        num_shared = capacity - self._rates.per_step
-        promise = where_shared.py_func(self._promise, num_shared, capacity)
-        slot = overdue(self._noted, self._queues, self._crowd, self._work, promise)
+        slot = overdue(self._noted, self._queues, self._crowd, self._work, self._promise_now())
         return self._waiting[slot] if slot >= 0 else None
+
+    def _promise_now(self) -> float:
+        capacity = self._full.per_step
+        shared = capacity - self._rates.per_step
+        return float(where_shared.py_func(self._promise, shared, capacity))
 
     def _books(self) -> Books:
         ledger, lengths, books = self._ledger, self._ledger.lengths, self._latest_books
@@ -196,6 +198,7 @@ class TailGuard:
         found_by(books, nobody, nobody, nobody, 0)
         wait_again(books, nobody)
         waits_with(*books, 0, 1, 0)
+        look_further(noted, queues, 0.0, self._promise)
         overdue(noted, queues, crowd, 0.0, self._promise)
         if is_recount_due(1, 1):
             recount(books)

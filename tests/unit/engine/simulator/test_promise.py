@@ -11,18 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amin.engine.crowd import BY_CHANCE, HARDLY, LAG, MEMORY, NEWEST_FOUND, TYPICAL_WORK
-from amin.engine.promise import (
-    BESIDE,
+from amin.engine.promise import BESIDE, LOOKS_PER_STEP, OWN_BACKLOGS, WHERE_STEADY
+from amin.engine.promise_books import (
     EXPECTED,
+    FATE,
     FOUND,
     FOUND_PRESENT,
     FOUND_RUNNING,
+    LATE,
+    LOOK,
     NUM_WAITING,
-    OWN_BACKLOGS,
     RUN_TIME,
     SERVICE,
     TOTAL,
-    WHERE_STEADY,
+    WAITING,
     WORK,
 )
 from amin.engine.rows import ADMISSION, PRIORITY
@@ -66,7 +68,7 @@ def _class_of(simulation: Simulation, slot: int) -> int:
 
 
 def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
-    """By definition: the earliest of those who wait, if it would end after 8 times its own; else
+    """By definition: who would end after 8 times its own, of those who are looked at in turn; else
     the earliest of the most urgent class that waits, if it or, where the number present does not
     grow, somebody behind it of that class would end after what is promised."""
     state, noted = simulation.state, simulation.state.noted
@@ -78,8 +80,11 @@ def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -
 
     if not waiting:
         return None
-    if is_late(waiting[0], np.inf):
+    if simulation.limits.has_priorities and is_late(waiting[0], np.inf):
         return waiting[0]
+    late = int(state.queues[LOOK, LATE])
+    if late in waiting and is_late(late, np.inf):
+        return late
     oldest = min(waiting, key=lambda slot: _class_of(simulation, slot))
     if not _is_closed(simulation, oldest):
         by_heads = np.inf if _grows(simulation, oldest) else _by_heads(simulation, oldest)
@@ -172,6 +177,33 @@ def test_nobody_goes_before_who_is_overdue(
                 assert overdue in admitted
 
     check()
+
+
+@pytest.mark.parametrize("promise", [0.02, 0.04])
+def test_whoever_is_late_by_its_own_is_found(promise: float) -> None:
+    """In random runs somebody who would end after 8X times its own is found within as many steps
+    as it takes to look at all who are present, and goes next."""
+    engine = SimulatedEngine(CONFIG, "expected-volume", tail_promise=promise)
+    found = set()
+
+    @settings(max_examples=40, deadline=None)
+    @given(requests)
+    def check(rows: Rows) -> None:
+        simulation, is_done, overlooked = engine.start(_trace(rows)), False, 0
+        state, noted = simulation.state, simulation.state.noted
+        while not is_done:
+            is_done = simulation.advance(1)
+            waiting = np.flatnonzero(state.queues[FATE, : len(rows)] == WAITING)
+            itself = noted[waiting, FOUND] + noted[waiting, TOTAL] + noted[waiting, RUN_TIME]
+            until_end = state.clock[WORK_DONE] - noted[waiting, WORK] + noted[waiting, SERVICE]
+            is_late = (until_end >= promise * OWN_BACKLOGS * itself).any()
+            kept = int(state.queues[LOOK, LATE])
+            found.add(kept)
+            overlooked = overlooked + 1 if is_late and kept < 0 else 0
+            assert overlooked <= len(rows) // LOOKS_PER_STEP + 2
+
+    check()
+    assert len(found) > 1
 
 
 def test_a_promise_of_nothing_is_first_come_first_served() -> None:
