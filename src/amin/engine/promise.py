@@ -118,9 +118,6 @@ def overdue(noted: Floats, queues: Ints, crowd: Floats, work: float, promise: fl
         eldest = _first_waiting(queues)
         if _is_late_by_its_own(noted, queues, eldest, work, promise):
             return int(eldest)
-    late = _late_by_its_own(noted, queues, work, promise)
-    if late >= 0:
-        return int(late)
     slot: int = oldest[SLOT, 0]
     if is_closed(crowd, queues[LEVEL, slot]):
         is_late = _is_any_late(noted, queues, crowd, slot, work, promise)
@@ -129,7 +126,7 @@ def overdue(noted: Floats, queues: Ints, crowd: Floats, work: float, promise: fl
         by_heads = not grows(crowd, queues[LEVEL, slot], number, present)
         may = promise * may_take(noted, queues, crowd, slot, by_heads)
         is_late = _until_end(noted, slot, work) >= may
-    return slot if is_late else -1
+    return slot if is_late else _late_by_its_own(noted, queues, work, promise)
 
 
 @cached_njit

@@ -68,9 +68,10 @@ def _class_of(simulation: Simulation, slot: int) -> int:
 
 
 def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -> int | None:
-    """By definition: who would end after 8 times its own, of those who are looked at in turn; else
-    the earliest of the most urgent class that waits, if it or, where the number present does not
-    grow, somebody behind it of that class would end after what is promised."""
+    """By definition: the earliest of the most urgent class that waits, if it or, in a closed loop,
+    somebody behind it of that class would end after what is promised; else who would end after 8
+    times its own, of those who are looked at in turn; before both, with classes, the earliest of
+    all if it would."""
     state, noted = simulation.state, simulation.state.noted
 
     def is_late(slot: int, most: float, before: float = 0.0) -> bool:
@@ -82,20 +83,20 @@ def _first_overdue(simulation: Simulation, promise: float, waiting: list[int]) -
         return None
     if simulation.limits.has_priorities and is_late(waiting[0], np.inf):
         return waiting[0]
-    late = int(state.queues[LOOK, LATE])
-    if late in waiting and is_late(late, np.inf):
-        return late
+    late: int | None = int(state.queues[LOOK, LATE])
+    if late not in waiting or not is_late(late, np.inf):
+        late = None
     oldest = min(waiting, key=lambda slot: _class_of(simulation, slot))
     if not _is_closed(simulation, oldest):
         by_heads = np.inf if _grows(simulation, oldest) else _by_heads(simulation, oldest)
-        return oldest if is_late(oldest, min(by_heads, _as_newest(simulation, oldest))) else None
+        return oldest if is_late(oldest, min(by_heads, _as_newest(simulation, oldest))) else late
     before = 0.0
     for slot in waiting:
         if _class_of(simulation, slot) == _class_of(simulation, oldest):
             if is_late(slot, _by_heads(simulation, slot), before):
                 return oldest
             before += noted[slot, EXPECTED]
-    return None
+    return late
 
 
 def _found_by_its_class(simulation: Simulation, slot: int, first: int = 0) -> list[float]:
