@@ -10,7 +10,7 @@ LMSYS-like traffic at 7 and 11 requests a second (some 1.4 and 2.2 x capacity, p
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from matplotlib.figure import Figure
 from amin.engine.settings import READING_PACE, TAIL_PROMISE
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.stream_promise import LEAD, SECONDS_AHEAD
+from amin.metrics.columns import Columns
 from amin.metrics.streaming import share_paused
+from amin.workload.intervals import intervals
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
 
@@ -55,29 +57,13 @@ def traffic(rate: int, seed: int) -> Trace:
     trace = lmsys_like(
         replies, num_requests=NUM_REQUESTS, requests_per_second=float(rate), seed=seed
     )
-    nothing = np.zeros(len(trace), np.int64)
-    return replace(trace, lower=nothing, upper=nothing, predicted_class=np.empty(0, np.object_))
+    return intervals("none")(trace, seed)
 
 
 @cache
-def fcfs(rate: int, seed: int) -> np.ndarray:
-    """Latencies under stock FCFS."""
-    columns = SimulatedEngine(CONFIG, "vllm-fcfs").simulate(traffic(rate, seed)).columns()
-    return columns.finish_time - columns.arrival_time
-
-
-def stock_paused() -> float:
-    """Readers at the usual pace who wait under stock FCFS."""
-    engine = SimulatedEngine(CONFIG, "vllm-fcfs")
-    return float(
-        np.mean(
-            [
-                share_paused(engine.simulate(traffic(rate, seed)).columns())
-                for rate in RATES
-                for seed in SEEDS
-            ]
-        )
-    )
+def fcfs(rate: int, seed: int) -> Columns:
+    """What happened under stock FCFS."""
+    return SimulatedEngine(CONFIG, "vllm-fcfs").simulate(traffic(rate, seed)).columns()
 
 
 def point(
@@ -94,8 +80,9 @@ def point(
             simulation = engine.start(traffic(rate, seed))
             simulation.state.returning[LEAD, 0] = lead * 1e6
             simulation.finish()
-            columns, base = simulation.columns(), fcfs(rate, seed)
+            columns, stock = simulation.columns(), fcfs(rate, seed)
             took = columns.finish_time - columns.arrival_time
+            base = stock.finish_time - stock.arrival_time
             p99 = np.quantile(took, 0.99) / np.quantile(base, 0.99)
             rows.append((took.mean() / base.mean(), p99, share_paused(columns)))
     return Point(value, *map(float, np.mean(rows, axis=0)))
@@ -123,7 +110,7 @@ def main() -> None:
         "lead": [point(lead, TAIL_PROMISE, READING_PACE, lead) for lead in LEADS],
         "X": [point(promise, promise, READING_PACE) for promise in PROMISES],
     }
-    stock = stock_paused()
+    stock = np.mean([share_paused(fcfs(rate, seed)) for rate in RATES for seed in SEEDS])
     print("| varied | value | mean | p99 | readers paused |\n|---|---|---|---|---|")
     for name, points in varied.items():
         for one in points:

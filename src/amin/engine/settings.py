@@ -106,6 +106,15 @@ SCHEDULING_POLICIES = "fcfs", "priority"
 """vLLM's own. With ``priority``, a request's priority comes before the order of any policy."""
 
 
+def check_batch(max_num_batched_tokens: int, max_num_seqs: int) -> None:
+    """Raise `ConfigError` where a batch has no token for each request in it, as vLLM wants it."""
+    if max_num_batched_tokens < max_num_seqs:
+        raise ConfigError(
+            f"max_num_batched_tokens: got {max_num_batched_tokens}, "
+            f"allowed: >= max_num_seqs ({max_num_seqs})"
+        )
+
+
 def check_scheduling_policy(name: str) -> None:
     """Raise `ConfigError` unless it is one of vLLM's."""
     if name not in SCHEDULING_POLICIES:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from amin.engine.promise_books import Rates
-from amin.engine.settings import FORECAST_FLOOR, READING_PACE, check_scheduling_policy
+from amin.engine.settings import FORECAST_FLOOR, READING_PACE, check_batch, check_scheduling_policy
 from amin.engine.simulator.state import (
     POLICY,
     RECOMPUTE,
@@ -77,11 +77,7 @@ class SimulatorConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name}: got {value!r}, allowed: an integer >= {least}")
-        if self.max_num_batched_tokens < self.max_num_seqs:
-            raise ConfigError(
-                f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
-                f"allowed: >= max_num_seqs ({self.max_num_seqs})"
-            )
+        check_batch(self.max_num_batched_tokens, self.max_num_seqs)
         check_scheduling_policy(self.scheduling_policy)
         if not 0 < self.reading_pace < math.inf:
             raise ConfigError(f"reading_pace: got {self.reading_pace}, allowed: a number > 0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from amin.engine.settings import READING_PACE, check_scheduling_policy
+from amin.engine.settings import READING_PACE, check_batch, check_scheduling_policy
 from amin.engine.step_time import StepTime
 from amin.engine.vllm import seam
 from amin.errors import ConfigError
@@ -46,11 +46,7 @@ class DryConfig:
         for name in ("num_gpu_blocks", "block_size", "max_num_seqs", "max_num_batched_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed: >= 1")
-        if self.max_num_batched_tokens < self.max_num_seqs:
-            raise ConfigError(
-                f"max_num_batched_tokens: got {self.max_num_batched_tokens}, "
-                f"allowed: >= max_num_seqs ({self.max_num_seqs})"
-            )
+        check_batch(self.max_num_batched_tokens, self.max_num_seqs)
         check_scheduling_policy(self.scheduling_policy)
         if self.num_speculative_tokens and self.async_scheduling:
             raise ConfigError(
