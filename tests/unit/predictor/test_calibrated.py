@@ -14,7 +14,11 @@ from amin.predictor.constant import ConstantPredictor
 from amin.predictor.interface import Predictor
 from amin.request import LengthEstimate, Request
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers for each test, whichever ran before it."""
+    return np.random.default_rng(0)
 
 
 class Dice(Predictor):
@@ -46,26 +50,26 @@ def _held(
 @pytest.mark.parametrize("inner", [ConstantPredictor(1), ConstantPredictor(5000), Dice()])
 @pytest.mark.parametrize("coverage", [0.8, 0.95])
 def test_the_share_that_reaches_the_bound_is_the_coverage(
-    inner: Predictor, coverage: float
+    inner: Predictor, coverage: float, rng: np.random.Generator
 ) -> None:
     """Whatever is wrapped: a bound that is always true, one that never is, dice."""
-    held = _held(CalibratedPredictor(inner, coverage), (RNG.geometric(0.01, 6000)).tolist())
+    held = _held(CalibratedPredictor(inner, coverage), rng.geometric(0.01, 6000).tolist())
     assert held[1000:].mean() == pytest.approx(coverage, abs=0.015)
 
 
-def test_it_follows_traffic_that_changes() -> None:
+def test_it_follows_traffic_that_changes(rng: np.random.Generator) -> None:
     """Lengths ten times as long, then back: within 500 replies the coverage is right again."""
-    parts = [RNG.geometric(0.01, 3000), RNG.geometric(0.001, 3000), RNG.geometric(0.01, 3000)]
+    parts = [rng.geometric(0.01, 3000), rng.geometric(0.001, 3000), rng.geometric(0.01, 3000)]
     held = _held(CalibratedPredictor(ConstantPredictor(30)), np.concatenate(parts).tolist())
     for start in (500, 3500, 6500):
         assert held[start : start + 2500].mean() == pytest.approx(0.95, abs=0.015)
 
 
-def test_each_client_has_a_bound_of_its_own() -> None:
+def test_each_client_has_a_bound_of_its_own(rng: np.random.Generator) -> None:
     """Replies of 100 and of 2,000 tokens: both held, and the bounds are far apart."""
     predictor = CalibratedPredictor(ConstantPredictor(1))
-    short = _held(predictor, RNG.integers(90, 110, 3000).tolist(), "a")
-    long = _held(predictor, RNG.integers(1800, 2200, 3000).tolist(), "b")
+    short = _held(predictor, rng.integers(90, 110, 3000).tolist(), "a")
+    long = _held(predictor, rng.integers(1800, 2200, 3000).tolist(), "b")
     for held in (short, long):
         assert held[1000:].mean() == pytest.approx(0.95, abs=0.015)
     bounds = [predictor.predict(_request(0, client)).lower for client in "ab"]
@@ -103,9 +107,11 @@ def test_is_named_by_what_it_wraps() -> None:
         CalibratedPredictor(ConstantPredictor(), 1.0)
 
 
-def test_one_client_with_absurd_traffic_does_not_poison_the_others() -> None:
+def test_one_client_with_absurd_traffic_does_not_poison_the_others(
+    rng: np.random.Generator,
+) -> None:
     """A thousand replies of 1 token, then of 30,000: the other's bounds hold as before."""
-    predictor, lengths = CalibratedPredictor(ConstantPredictor(100)), RNG.integers(90, 300, 3000)
+    predictor, lengths = CalibratedPredictor(ConstantPredictor(100)), rng.integers(90, 300, 3000)
     before = _held(predictor, lengths.tolist(), "good")
     for absurd in (1, 30_000):
         _held(predictor, [absurd] * 1000, "absurd")
