@@ -28,7 +28,7 @@ demo: $(INSTALLED) ## compare schedulers, without a model and on a small real on
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/dry
-	$(BIN)/python -m pytest tests/live
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/live
 
 test-matrix: $(INSTALLED) ## run the contract tests on each version of vLLM (VERSIONS='0.24.0 0.33.0')
 	@$(BIN)/python scripts/test_matrix.py $(VERSIONS)

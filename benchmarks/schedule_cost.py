@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from rich.progress import track
 
 from amin.engine.vllm.config import AminConfig
@@ -76,7 +77,7 @@ class Stepper:
     def _arrive(self, ended: str) -> None:
         job = self._jobs[int(ended) % len(self._jobs)]
         request_id = str(int(ended) + len(self._jobs))
-        again = replace(job, request=replace(job.request, request_id=request_id))
+        again = replace(job, request=structs.replace(job.request, request_id=request_id))
         self._lengths[request_id] = job.num_output_tokens
         self._engine.submit(again)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from vllm.config import VllmConfig
 
 from amin.request import RequestView
@@ -122,7 +123,9 @@ def sharing_jobs(jobs: Sequence[Job]) -> Sequence[Job]:
     sharing = []
     for i, one in enumerate(jobs):
         prompt = (i // 3,) * 4 * BLOCK + (10_000 + i,) * one.request.num_prompt_tokens
-        request = replace(one.request, num_prompt_tokens=len(prompt), prompt_token_ids=prompt)
+        request = structs.replace(
+            one.request, num_prompt_tokens=len(prompt), prompt_token_ids=prompt
+        )
         sharing.append(replace(one, request=request))
     return sharing
 

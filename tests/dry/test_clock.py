@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amin.policy.catalog import SERVABLE
 from amin.workload.interface import Job
@@ -50,7 +51,7 @@ def _run(
         while jobs or run.scheduler.has_requests():
             if jobs:
                 arrives = jobs.pop(0)
-                request = replace(arrives.request, arrival_time=time.time())
+                request = structs.replace(arrives.request, arrival_time=time.time())
                 run.add(replace(arrives, request=request))
             steps.append((sorted(run.step().items()), list(run.preempted)))
         run.scheduler.shutdown()

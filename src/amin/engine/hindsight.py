@@ -68,6 +68,11 @@ class Books(NamedTuple):
     crowd: Floats
     rates: Rates
 
+    @property
+    def flat(self) -> tuple[Ints | Floats | Floats3 | float, ...]:
+        """The arrays, and then the parts of `rates`."""
+        return *self[:-1], *self.rates
+
 
 @called_njit
 def moments(books: Books, slot: int, made: int) -> tuple[float, float]:
@@ -160,15 +165,17 @@ def begins_to_wait(books: Books, slot: int) -> float:
 @cached_njit
 def enters(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    crowd: Floats, rates: Rates, slot: int, work: float, found: Found, waits_at_once: bool,
+    crowd: Floats, per_step: float, per_token: float, per_seq: float, slot: int, work: float,
+    found_work: float, running_work: float, num_waiting: int, num_running: int, waits_at_once: bool,
 ) -> float:  # fmt: skip
     """`finds`, and where it waits at once `expect_slot` and `begins_to_wait`: what that returns.
 
     For an engine, which enters requests one by one: a call from Python costs more than what it
-    does, and `Books` as one argument twice as much as its parts (`flat`).
+    does, and a NamedTuple as an argument twice as much as its parts.
     """
+    rates = Rates(per_step, per_token, per_seq)
     books = Books(table, groups, survival, gains, noted, queues, crowd, rates)
-    finds(books, slot, work, found)
+    finds(books, slot, work, Found(found_work, running_work, num_waiting, num_running))
     expected = 0.0
     if waits_at_once:
         expect_slot(table, survival, groups, gains, slot)
@@ -179,7 +186,8 @@ def enters(
 @cached_njit
 def waits_with(
     table: Ints, groups: Ints, survival: Floats3, gains: Floats, noted: Floats, queues: Ints,
-    crowd: Floats, rates: Rates, slot: int, num_prompt: int, num_output: int,
+    crowd: Floats, per_step: float, per_token: float, per_seq: float, slot: int,
+    num_prompt: int, num_output: int,
 ) -> float:  # fmt: skip
     """It waits, with so many tokens and holding no memory: its row, and `begins_to_wait`.
 
@@ -187,6 +195,7 @@ def waits_with(
     """
     hold_nothing(table, slot, num_prompt, num_output)
     expect_slot(table, survival, groups, gains, slot)
+    rates = Rates(per_step, per_token, per_seq)
     books = Books(table, groups, survival, gains, noted, queues, crowd, rates)
     return float(begins_to_wait(books, slot))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from amin.experiment.comparison import named
 from amin.experiment.load import at_load
@@ -217,7 +218,7 @@ class _Told:
         """The gain of one reply, in nats, before it is learned from."""
         lengths, named = self._lengths, estimate.predicted_class
         hint = LengthEstimate(estimate.lower, estimate.lower) if named is None else None
-        only_told = replace(
+        only_told = structs.replace(
             request, hint=hint, predicted_class=named, client=None, prompt_token_ids=(),
         )  # fmt: skip
         row = lengths.arrived(only_told)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from amin.workload.interface import Job
 from amin.workload.trace import Trace
@@ -51,7 +52,7 @@ class Arrivals:
         while self._coming and self._coming[0][0] <= now:
             time, place = heapq.heappop(self._coming)
             job = self._jobs[place]
-            yield replace(job, request=replace(job.request, arrival_time=time))
+            yield replace(job, request=structs.replace(job.request, arrival_time=time))
 
     def ended(self, request_id: str, now: float) -> None:
         """A request has ended: who follows it comes when it has thought."""

@@ -5,9 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amin.predictor.guarded import GuardedPredictor
 from amin.predictor.interface import Predictor
@@ -111,7 +111,7 @@ def test_every_request_of_a_burst_is_answered(request_of: MakeRequest) -> None:
 
     guarded = GuardedPredictor(Slow(None))
     for i in range(1, 201):
-        guarded.predict(replace(request_of(), request_id=str(i)))
+        guarded.predict(structs.replace(request_of(), request_id=str(i)))
     assert _answers(guarded, 200) == [(str(i), LengthEstimate(i, 500)) for i in range(1, 201)]
     assert guarded.counters.num_failures == 0
 
@@ -210,7 +210,7 @@ def test_who_has_ended_is_not_asked_about(request_of: MakeRequest, hanging: Hang
     """Behind a call that hangs, questions of requests that end meanwhile cost nothing later."""
     guarded = GuardedPredictor(hanging)
     for i in range(500):
-        request = replace(request_of(), request_id=str(i))
+        request = structs.replace(request_of(), request_id=str(i))
         guarded.predict(request)
         if i % 2:
             guarded.learn(request, 5, False)

@@ -8,9 +8,8 @@ those are numbered in the order of arrival, which nobody knows beforehand.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec import structs
 
 from amin.engine.projection import Ints
 from amin.engine.rows import ADMISSION, LOWER, MAX_TOKENS, UPPER
@@ -74,7 +73,7 @@ class Asking:
             row[UPPER] = min(estimate.upper, int(row[MAX_TOKENS]))
             named = estimate.predicted_class or named
         if self._groups is not None:
-            self._count(state, slot, replace(request, predicted_class=named), self._groups)
+            self._count(state, slot, structs.replace(request, predicted_class=named), self._groups)
         elif state.groups[slot, 0] >= ALL and named is not None:
             group = self._classes.count(named)
             state.groups[slot, CLASS] = group + (ANEW if self._classes.handed_over else 0)

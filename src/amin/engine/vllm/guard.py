@@ -88,7 +88,7 @@ class TailGuard:
                 self._running_work = remaining_work(books, *_those_who_run(running))
             numbers = len(self._waiting), len(running)
             found = Found(self._waiting_work + self._running_work, self._running_work, *numbers)
-        expected = enters(*books, slot, self._work, found, waits_at_once)
+        expected = enters(*books.flat, slot, self._work, *found, waits_at_once)
         if waits_at_once:
             self._waiting[slot] = request
             self._waiting_work += expected
@@ -102,7 +102,7 @@ class TailGuard:
         self._drop(slot)
         self._waiting[slot] = request
         tokens = request.num_prompt_tokens, request.num_output_tokens
-        self._waiting_work += waits_with(*self._books(), slot, *tokens)
+        self._waiting_work += waits_with(*self._books().flat, slot, *tokens)
 
     def leaves(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -194,10 +194,10 @@ class TailGuard:
         books = self._books()._replace(noted=noted, queues=queues, crowd=crowd)
         nobody = np.zeros(0, np.int64)
         found = Found(0.0, remaining_work(books, nobody, nobody, nobody), 0, 0)
-        enters(*books, 0, 0.0, found, False)
+        enters(*books.flat, 0, 0.0, *found, False)
         found_by(books, nobody, nobody, nobody, 0)
         wait_again(books, nobody)
-        waits_with(*books, 0, 1, 0)
+        waits_with(*books.flat, 0, 1, 0)
         look_further(noted, queues, 0.0, self._promise)
         overdue(noted, queues, crowd, 0.0, self._promise)
         if is_recount_due(1, 1):

@@ -34,13 +34,17 @@ class Hints:
     reading_pace: float | None = None
 
 
+NO_HINTS = Hints()
+"""What most requests say."""
+
+
 def parse_hints(extra_args: Mapping[str, Any] | None, max_tokens: int) -> Hints:
     """Check the hints; raises `HintError` naming the field, the value and what is allowed.
 
     A lower bound alone is completed by `max_tokens`; both ends are clamped to it.
     """
     if not extra_args:
-        return Hints()
+        return NO_HINTS
     lower = _token_count("amin_lower", extra_args.get("amin_lower"))
     upper = _token_count("amin_upper", extra_args.get("amin_upper"))
     if lower is not None and upper is not None and lower > upper:

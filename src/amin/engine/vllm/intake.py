@@ -6,13 +6,14 @@ A hint or a predictor that is wrong in any way costs its answer: the request has
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
-from amin.engine.vllm.hints import Hints, parse_hints
+from amin.engine.vllm.hints import NO_HINTS, Hints, parse_hints
 from amin.engine.vllm.log import RequestLog
 from amin.engine.vllm.notes import taken_from
 from amin.predictor.features import FEATURES
@@ -135,7 +136,7 @@ class Intake:
     def _hints(self, request: seam.Request) -> Hints:
         params = request.sampling_params
         if not self._client_hints or params is None:
-            return Hints()
+            return NO_HINTS
         try:
             return parse_hints(params.extra_args, request.max_tokens)
         except Exception as error:  # whatever a client can think of, the engine goes on
@@ -147,7 +148,7 @@ class Intake:
                     error,
                     self.num_bad_hints,
                 )
-            return Hints()
+            return NO_HINTS
 
 
 def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
@@ -155,4 +156,4 @@ def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
     named = estimate.predicted_class if estimate else None
     if named is None or named == facts.predicted_class:
         return facts
-    return replace(facts, predicted_class=named)
+    return structs.replace(facts, predicted_class=named)
