@@ -99,4 +99,4 @@ def test_generated_workloads_are_decided_as_by_vllm(name: str) -> None:
     real = assert_decided_alike(
         "expected-volume", shape | {"predictor": "online"}, StepTime(), list(trace)
     )
-    assert sum(record.num_preemptions for record in real.records) >= 10
+    assert sum(record.num_preemptions for record in real.records) >= 5

@@ -61,7 +61,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.engine.stream_promise import is_back, pressing
+from amin.engine.stream_promise import is_back, pressing, takes, tokens_to_slack
 from amin.jit import inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
@@ -93,6 +93,10 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         whole = max(num_blocks_for(limits, tokens), blocks) - shared
         if whole + margin > counts[NUM_FREE_BLOCKS]:
             break
+        if limits.has_stream_promise and counts[NUM_RUNNING]:
+            room = counts[NUM_FREE_BLOCKS] - num_blocks_for(limits, tokens) + shared
+            if not _leaves_room(state, limits, slot, room * limits.block_size):
+                break
         left = tokens - start
         if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot, left):
             break
@@ -115,6 +119,18 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             full = (start + new) // limits.block_size
             take(state.pages, state.pool, first, cached, 0, blocks)
             note_full(state.pages, state.pool, first, cached, full)
+
+
+@inlined_njit
+def _leaves_room(state: State, limits: Limits, slot: int, room: int) -> bool:
+    """As `amin.engine.stream_promise.leaves_room`, by lanes."""
+    now = state.clock[SECONDS]
+    taken = tokens_to_slack(state.readers, state.table, slot, now)
+    for lane in state.running[: state.counts[NUM_RUNNING]]:
+        other = state.lanes[lane, SLOT]
+        held = state.lanes[lane, TOKENS] - state.shared[other] * limits.block_size
+        taken += takes(state.readers, state.table, other, held, now)
+    return bool(taken <= room)
 
 
 @inlined_njit

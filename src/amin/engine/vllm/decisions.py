@@ -27,7 +27,6 @@ from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import IsAlike, Key
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
-from amin.policy.compiled import Slots
 from amin.policy.volume import HALF_A_BLOCK
 
 NOT_NOTED = -1
@@ -55,12 +54,11 @@ class Decisions:
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         floor, by_class = config.forecast_floor, self.has_priorities
         self.clock: Callable[[], float] = time.monotonic
-        self._now = 0.0
         self.streams = None
         if config.stream_promise is not None:
             self.streams = StreamGuard(config.stream_promise, by_class)
-        spared = self._who_has_to_spare if self.streams else None
-        self.memory = Memory(scheduler, cache, self.ledger, self.policy, floor, by_class, spared)
+        streams, ledger = self.streams, self.ledger
+        self.memory = Memory(scheduler, cache, ledger, self.policy, floor, by_class, streams)
         self.lookups = None
         if seam.has_prefix_cache(scheduler):
             self.lookups = Lookups(scheduler, self._waits, self._note_cached)
@@ -109,7 +107,8 @@ class Decisions:
 
     def victims(self) -> list[int]:
         """Who must leave in the step that begins, as indices into the running list."""
-        self._now = self.clock()
+        if self.streams:
+            self.streams.begin_step(self.clock())
         self.memory.begin_step()
         return self.memory.victims()
 
@@ -129,13 +128,14 @@ class Decisions:
         # when it left. And where noting it failed, this is the next chance.
         if request.num_tokens != request.amin_num_tokens:
             self._note_waiting(request)
-        # Without a forecast, vLLM's own test of what fits now is the whole admission.
-        return not self.policy.has_forecast or self.memory.admits(request)
+        # Without a forecast or readers, vLLM's own test of what fits now is the whole admission.
+        is_asked = self.policy.has_forecast or self.streams
+        return not is_asked or self.memory.admits(request)
 
     def due(self, head: seam.Request) -> seam.Request | None:
         """Who goes next in place of the policy's `head`, by a promise; mostly None."""
         if self.streams:
-            pressing = self.streams.pressing(self._now)
+            pressing = self.streams.pressing()
             if pressing and not (self.has_priorities and pressing.priority > head.priority):
                 return pressing
         return self.guard.overdue() if self.guard else None
@@ -284,10 +284,6 @@ class Decisions:
         running = seam.running(self._scheduler)
         num_tokens = sum([request.num_computed_tokens for request in running])
         return int(num_tokens + len(running) * HALF_A_BLOCK - self._num_cached_running)
-
-    def _who_has_to_spare(self, slots: Slots) -> Slots:
-        assert self.streams is not None
-        return self.streams.who_has_to_spare(slots, self._now)
 
     def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
         """A reply that waits with some of it made counts among those that are longer."""

@@ -6,7 +6,6 @@ leave. Reads the scheduler, through the seam, and the ledger; changes neither qu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from amin.engine.projection import Projection
 from amin.engine.rows import PRIORITY, look_ahead, num_blocks_asked, steps_to_compute
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
+from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.compiled import Slots, compile_policy
 from amin.policy.interface import Policy
 
@@ -23,8 +23,8 @@ class Memory:
     """The KV cache of `scheduler` under `policy`.
 
     Every forecast is at least `floor` tokens. With `has_priorities` the least urgent leave first,
-    and of these whom the policy says; between the two, those first of whom `spared` (slots -> 1
-    or 0) says that they may.
+    and of these whom the policy says; between the two, those first whose readers, by `streams`,
+    have slack to spare.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Memory:
         policy: Policy,
         floor: int,
         has_priorities: bool = False,
-        spared: Callable[[Slots], Slots] | None = None,
+        streams: StreamGuard | None = None,
     ) -> None:
-        self._spared = spared
+        self._streams = streams
         self._has_priorities = has_priorities
         self._scheduler = scheduler
         self._cache = cache
@@ -87,6 +87,10 @@ class Memory:
         if blocks_now > free - cache.watermark:
             return False
         self._ledger.shared[slot] = shared
+        if not self._leaves_room(slot, free - blocks_now):
+            return False
+        if not self._policy.has_forecast:
+            return True
         left = request.num_tokens - cached
         self._new_tokens += left
         view = self._ledger.view(request.request_id)
@@ -105,6 +109,19 @@ class Memory:
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
+
+    def _leaves_room(self, slot: int, num_left: int) -> bool:
+        """Whether nobody's reader would be left waiting if this one were admitted.
+
+        `num_left` blocks would be free beside it.
+        """
+        if self._streams is None:
+            return True
+        ledger, slots = self._ledger, self._running_slots()
+        size, num_growing = self._cache.block_size, max(self._cache.num_growing, 1)
+        shared = ledger.shared[slots] * size // num_growing
+        room = num_left * size // num_growing
+        return self._streams.leaves_room(ledger.table, shared, slots, slot, room)
 
     def _is_ample(self, steps: int, num_running: int, num_left: int) -> bool:
         """Whether all would fit even if they held the most at once: then nobody need be looked at.
@@ -137,8 +154,8 @@ class Memory:
         keys = self._rules.preemption_order(self._ledger.table, slots)
         staying = np.ones(len(slots), bool)
         sorting: tuple[Any, ...] = self._ledger.ties[slots], keys
-        if self._spared is not None:
-            sorting = *sorting, -self._spared(slots)
+        if self._streams is not None:
+            sorting = *sorting, -self._streams.who_has_to_spare(slots)
         if self._has_priorities:
             sorting = *sorting, -self._ledger.table[slots, PRIORITY]
         for index in np.lexsort(sorting).tolist():

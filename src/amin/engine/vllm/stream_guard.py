@@ -13,6 +13,7 @@ from amin.engine.stream_promise import (
     SIZE,
     comes_back,
     is_back,
+    leaves_room,
     new_returning,
     pressing,
     who_has_to_spare,
@@ -34,6 +35,7 @@ class StreamGuard:
         self._readers = new_readers(256)
         self._returning = new_returning(256)
         self._waiting: dict[int, seam.Request] = {}
+        self._now = 0.0
         # Compile now, not in the first step under load.
         nobody = np.zeros(0, np.int64)
         all_get(self._readers, nobody, nobody, 0.0)
@@ -41,6 +43,11 @@ class StreamGuard:
         is_back(self._returning, 0)
         pressing(self._returning, 0.0)
         who_has_to_spare(self._readers, nobody, 0.0)
+        leaves_room(self._readers, np.zeros((1, 14), np.int64), nobody, nobody, 0, 0, 0.0)
+
+    def begin_step(self, now: float) -> None:
+        """A step begins now."""
+        self._now = now
 
     @property
     def is_empty(self) -> bool:
@@ -83,12 +90,16 @@ class StreamGuard:
         for slot in self._waiting.keys() & set(slots):
             self.leaves(slot)
 
-    def pressing(self, now: float) -> seam.Request | None:
+    def pressing(self) -> seam.Request | None:
         """Whose slack ends first, if that is soon; mostly None."""
-        slot = pressing(self._returning, now)
+        slot = pressing(self._returning, self._now)
         return self._waiting[slot] if slot >= 0 else None
 
-    def who_has_to_spare(self, slots: Ints, now: float) -> Ints:
+    def who_has_to_spare(self, slots: Ints) -> Ints:
         """1 for each whose reader would not notice at once if it left now, else 0."""
-        found: Ints = who_has_to_spare(self._readers, slots, now)
+        found: Ints = who_has_to_spare(self._readers, slots, self._now)
         return found
+
+    def leaves_room(self, table: Ints, shared: Ints, slots: Ints, slot: int, room: int) -> bool:
+        """Whether one more can be admitted without silences: as the compiled one."""
+        return bool(leaves_room(self._readers, table, shared, slots, slot, room, self._now))

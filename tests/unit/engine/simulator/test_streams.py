@@ -22,6 +22,7 @@ from amin.request import Request
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
+from amin.workload.turns import in_closed_loop
 
 Row = tuple[Any, ...]
 
@@ -137,6 +138,9 @@ def test_who_has_slack_to_spare_leaves_first(policy: str) -> None:
     assert num_left > 20
 
 
+BOTH: dict[str, Any] = {"tail_promise": 1.0, "stream_promise": 10.0}
+
+
 def _lmsys(policy: str, **promises: Any) -> Summary:
     trace = lmsys_like(
         embedded_replies(4000, seed=5), num_requests=3000, requests_per_second=7, seed=5
@@ -162,6 +166,26 @@ def test_no_reader_waits_under_load() -> None:
     assert both.p99_e2e_latency < 1.02 * stock.p99_e2e_latency
     assert both.num_preemptions < stock.num_preemptions / 5
     assert both.p99_tpot < 0.5 * stock.p99_tpot
+
+
+@pytest.mark.parametrize("num_users", [120, 200])
+def test_a_crowd_that_comes_at_once_is_not_thrown_out_again(num_users: int) -> None:
+    """So many users who ask at once, and again when they have a reply: nobody's reader waits.
+
+    Their prompts are short, so that memory for all is there when they begin, and runs out before
+    anybody has read a word; of FCFS's readers a tenth wait.
+    """
+    trace = lmsys_like(
+        embedded_replies(2000, seed=7), num_requests=1000, requests_per_second=7, seed=7
+    )
+    crowd = in_closed_loop(replace(trace, predicted_class=np.empty(0, np.object_)), num_users)
+    config = SimulatorConfig(511, 16, enable_prefix_caching=True)
+    stock, ours = (
+        summary_of(SimulatedEngine(config, policy, **promises).simulate(crowd).columns())
+        for policy, promises in (("vllm-fcfs", {}), ("expected-volume", BOTH))
+    )
+    assert stock.share_paused > 0.08
+    assert ours.share_paused < 0.002
 
 
 def test_the_papers_model_has_no_readers() -> None:
