@@ -17,8 +17,10 @@ from tests.dry.simulated import (
 
 from amin.engine.simulator.groups import ANEW, groups_of
 from amin.engine.step_time import StepTime
+from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import SERVABLE
 from amin.predictor.features import FEATURES
+from amin.workload.generate import generate
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
 pytestmark = pytest.mark.dry
@@ -57,6 +59,28 @@ def test_decides_as_vllm_under_load(has_classes: bool, pace: float | None) -> No
     shape |= {"tail_promise": 0.9, "stream_promise": pace}
     real = assert_decided_alike("expected-volume", shape, StepTime(), list(trace))
     assert sum(record.num_preemptions for record in real.records) > 20
+
+
+@pytest.mark.parametrize("caches", [False, True])
+def test_who_makes_way_for_a_reader_is_decided_as_by_vllm(
+    caches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replies of thousands of tokens among others: to bring one back others leave before a step."""
+    num_leaving, ask = [], StreamGuard.who_makes_way
+
+    def count(*given: Any) -> list[int]:
+        num_leaving.append(len(found := ask(*given)))
+        return found
+
+    monkeypatch.setattr(StreamGuard, "who_makes_way", count)
+    trace = generate("reasoning", 500, seed=1, rate=1.5)
+    trace = replace(trace, num_output_tokens=np.minimum(trace.num_output_tokens, 4000))
+    shape: dict[str, Any] = {"num_blocks": 900, "block_size": 16, "forecast_floor": 15}
+    shape |= {"tail_promise": 1.0, "stream_promise": 10.0, "enable_prefix_caching": caches}
+    assert_decided_alike(
+        "expected-volume", shape | {"predictor": "online"}, StepTime(), list(trace)
+    )
+    assert sum(num_leaving) > 3
 
 
 def test_decides_as_vllm_when_groups_change_hands() -> None:

@@ -3,8 +3,10 @@
 Who is preempted holds no memory and makes no tokens, while somebody reads what has come so far.
 That is slack (`amin.engine.reading`). Of those who wait and have begun, the one whose slack ends
 first goes ahead of everybody once it ends within `SECONDS_AHEAD`, whatever the policy's order and
-whoever is overdue; while it does not fit, nobody passes it. And who must leave is looked for first
-among those who have more than `SPARE` seconds of slack, or no reader: of these the policy chooses.
+whoever is overdue; while it does not fit, nobody passes it. Where it still does not fit when its
+reader is about to wait, those make way for it who have most slack. And who must leave is looked for
+first among those who have more than `SPARE` seconds of slack, or no reader: of these the policy
+chooses.
 
 And nobody is admitted where that would make silences: a reply that has just begun has no slack, and
 takes memory with each token. What those without slack will take before they have `SECONDS_AHEAD` of
@@ -38,6 +40,13 @@ thrown away computed again."""
 
 SPARE = 5.0
 """Seconds of slack with which a reply may be made to leave, if anybody has so much."""
+
+ABOUT_TO_WAIT = 1.0
+"""Seconds before the end of a reply's slack at which others make way for it."""
+
+LONG = 24.0
+"""Seconds of slack with which a reply makes way, if anybody has so much: long enough to be away for
+a while before it must be back itself."""
 
 TOKENS_PER_READ = 2.0
 """Tokens that a reply makes while its reader takes one. A server at its limit makes some 20 to 30 a
@@ -88,6 +97,43 @@ def pressing(returning: Ints, now: float) -> int:
     return slot
 
 
+@cached_njit
+def is_about_to_wait(readers: Floats, slot: int, now: float) -> bool:
+    """Whether others are to make way for this pressing one."""
+    return bool(readers[slot, WANTED] - now <= ABOUT_TO_WAIT)
+
+
+@called_njit
+def _slack(readers: Floats, slot: int, now: float) -> float:
+    """Seconds until its reader waits; without end where nobody reads, none before it has begun."""
+    if readers[slot, SECONDS_EACH] == 0.0:
+        return np.inf
+    return readers[slot, WANTED] - now if readers[slot, NUM_SEEN] > 0.0 else 0.0
+
+
+@cached_njit
+def who_makes_way(readers: Floats, slots: Ints, private: Ints, missing: int, now: float) -> Ints:
+    """Of those who run, places in `slots`: most slack first, until `missing` blocks are free.
+
+    Each would free so many `private` blocks. Nobody, where all with `LONG` slack would not do.
+    """
+    leaving, num_leaving = np.empty(slots.size, np.int64), 0
+    is_left = np.zeros(slots.size, np.bool_)
+    while missing > 0:
+        most, longest = -1, LONG
+        for i in range(slots.size):
+            slack = _slack(readers, slots[i], now)
+            if not is_left[i] and slack > longest:
+                most, longest = i, slack
+        if most < 0:
+            return leaving[:0]
+        is_left[most] = True
+        leaving[num_leaving] = most
+        num_leaving += 1
+        missing -= private[most]
+    return leaving[:num_leaving]
+
+
 @called_njit
 def has_to_spare(readers: Floats, slot: int, now: float) -> bool:
     """Whether its reader would not notice at once if it left now."""
@@ -103,10 +149,11 @@ def tokens_to_slack(readers: Floats, table: Ints, slot: int, now: float) -> int:
     """
     if readers[slot, SECONDS_EACH] == 0.0:
         return 0
-    slack = 0.0
-    if readers[slot, NUM_SEEN] > 0.0:
-        slack = readers[slot, WANTED] - now
-    to_make = max(SECONDS_AHEAD - slack, 0.0) * TOKENS_PER_READ / readers[slot, SECONDS_EACH]
+    to_make = (
+        max(SECONDS_AHEAD - _slack(readers, slot, now), 0.0)
+        * TOKENS_PER_READ
+        / readers[slot, SECONDS_EACH]
+    )
     left = table[slot, MAX_TOKENS] - readers[slot, NUM_SEEN]
     return int(min(np.ceil(to_make), left, MOST_TO_SLACK))
 

@@ -39,6 +39,7 @@ from amin.engine.simulator.state import (
     LANE_FRONTIER,
     LAST,
     LENGTH,
+    MADE_WAY_FOR,
     NUM_ADMISSIONS,
     NUM_FREE_BLOCKS,
     NUM_FREE_LANES,
@@ -77,6 +78,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         due = _due(state, limits)
         slot = due if due >= 0 else slot
         if counts[NUM_RUNNING] >= limits.max_num_seqs:
+            break
+        if counts[MADE_WAY_FOR] >= 0 and counts[MADE_WAY_FOR] != slot:
             break
         tokens, start, shared = num_tokens(state.table, slot), state.facts[slot, SWAPPED], 0
         if limits.has_prefix_cache:

@@ -61,7 +61,7 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.engine.simulator.victims import move_victims
+from amin.engine.simulator.victims import make_way, move_victims
 from amin.jit import cached_njit, called_njit, inlined_njit
 from amin.policy.compiled import Rules
 from amin.policy.volume import HALF_A_BLOCK
@@ -138,6 +138,8 @@ def _schedule(state: State, limits: Limits, rules: Rules) -> None:
     if limits.rules_of == POLICY:
         if limits.has_prefix_cache:
             look_again(state, limits, rules)
+        if limits.has_stream_promise:
+            make_way(state, limits, rules)
         move_victims(state, limits, rules)
     serve_running(state, limits, rules)
     if counts[NUM_PREEMPTED] == 0 or limits.is_unit_time:

@@ -96,7 +96,7 @@ def serve_running(state: State, limits: Limits, rules: Rules) -> None:
                 is_victim = running[victim_index] == lane
                 if victim_index < index:
                     index -= 1
-                _preempt(state, limits, rules, victim_index)
+                preempt(state, limits, rules, victim_index)
             if is_victim:
                 break
             if limits.has_prefix_cache:
@@ -123,7 +123,7 @@ def end_slices(state: State, limits: Limits, rules: Rules) -> None:
         made = state.lanes[lane, TOKENS] - state.table[slot, NUM_PROMPT]
         if made >= state.table[slot, BOUND]:
             state.lanes[lane, SCHEDULED] = 0
-            _preempt(state, limits, rules, index)
+            preempt(state, limits, rules, index)
         else:
             index += 1
 
@@ -244,7 +244,8 @@ def _victim(state: State, limits: Limits) -> int:
 
 
 @called_njit
-def _preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
+def preempt(state: State, limits: Limits, rules: Rules, index: int) -> None:
+    """``Scheduler._preempt_request`` of the one at this place of ``running``."""
     counts, table, facts, lane = state.counts, state.table, state.facts, state.running[index]
     slot, computed = state.lanes[lane, SLOT], state.lanes[lane, COMPUTED]
     _sync_row(state, lane)

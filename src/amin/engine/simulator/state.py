@@ -53,6 +53,8 @@ RECOMPUTE, RESTART, SWAP = range(3)
     CHUNK,
     NUM_PREEMPTED,
     NUM_SWAPPED_TOKENS,
+    # For whom others made way in this step, or -1.
+    MADE_WAY_FOR,
     # Below every key in an FCFS queue: the next preempted request goes in front.
     FRONT,
     # The forecast of this step: requests in it (-1: none yet), its latest candidate and the
@@ -74,7 +76,7 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(31)
+) = range(32)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
@@ -209,7 +211,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     counts = np.zeros(NUM_COUNTS, np.int64)
     counts[NUM_FREE_BLOCKS] = limits.num_blocks
     counts[NUM_PROJECTED] = counts[CANDIDATE] = counts[CANDIDATE_COLUMN] = counts[FRONT] = -1
-    counts[REFUSED] = -1
+    counts[REFUSED] = counts[MADE_WAY_FOR] = -1
     counts[SAMPLE_STRIDE] = 1
     counts[NUM_FREE_LANES] = at_most
     lanes = np.zeros((at_most, FREE + 1), np.int64)

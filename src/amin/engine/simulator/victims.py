@@ -1,4 +1,4 @@
-"""Who must leave in a step that runs short of memory, for the policies of amin.
+"""Who must leave in a step that runs short of memory, or for a reader, for the policies of amin.
 
 As `amin.engine.vllm.memory.Memory.victims`, which asks the same of vLLM's running list: before the
 step, whoever must leave is put at the end of the list, where vLLM's FCFS rule takes its victims.
@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.rows import PRIORITY, num_blocks_asked
-from amin.engine.simulator.prefix_cache import num_private
-from amin.engine.simulator.running import num_blocks_for, running_slots
+from amin.engine.rows import PRIORITY, num_blocks_asked, num_tokens
+from amin.engine.simulator.prefix_cache import cached_prefix, num_private
+from amin.engine.simulator.running import num_blocks_for, preempt, running_slots, slot_at
 from amin.engine.simulator.state import (
     BLOCKS,
     CHUNK,
     COMPUTED,
+    MADE_WAY_FOR,
     NUM_COMPUTING,
     NUM_FREE_BLOCKS,
+    NUM_PREEMPTED,
     NUM_RUNNING,
     PAGES,
+    SCHEDULED,
     SECONDS,
+    SLOT,
     TIE,
     Limits,
     State,
 )
-from amin.engine.stream_promise import has_to_spare
+from amin.engine.stream_promise import (
+    has_to_spare,
+    is_about_to_wait,
+    pressing,
+    who_makes_way,
+)
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 
@@ -45,6 +54,50 @@ def move_victims(state: State, limits: Limits, rules: Rules) -> None:
             _choose_victims(state, limits, rules)
 
 
+@called_njit
+def make_way(state: State, limits: Limits, rules: Rules) -> None:
+    """Those leave who make way for a reply whose reader is about to wait.
+
+    As `amin.engine.vllm.memory.Memory.who_makes_way`. In such a step nobody else is admitted.
+    """
+    counts, now = state.counts, state.clock[SECONDS]
+    counts[MADE_WAY_FOR] = -1
+    slot = pressing(state.returning, now)
+    if slot < 0 or limits.has_priorities or not is_about_to_wait(state.readers, slot, now):
+        return
+    slots, private = running_slots(state), np.zeros(counts[NUM_RUNNING], np.int64)
+    limit = limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK]
+    asked = num_blocks_asked(state.table, slots, np.full(1, limits.block_size), *limit)
+    needed = num_blocks_for(limits, num_tokens(state.table, slot))
+    missing = needed + limits.watermark + asked - counts[NUM_FREE_BLOCKS]
+    if missing > 0 and limits.has_prefix_cache:
+        full = (num_tokens(state.table, slot) - 1) // limits.block_size
+        missing -= cached_prefix(state.pages, state.pool, state.facts[slot, PAGES], full)[1]
+    if missing > 0:
+        for i in range(slots.size):
+            private[i] = _num_private(state, limits, state.running[i])
+        leaving = who_makes_way(state.readers, slots, private, missing, now)
+        for i in range(leaving.size):
+            counts[MADE_WAY_FOR] = slot
+            index = 0
+            while slot_at(state, index) != slots[leaving[i]]:
+                index += 1
+            state.lanes[state.running[index], SCHEDULED] = 0
+            preempt(state, limits, rules, index)
+        # This is before the step: whoever fits may be admitted in it.
+        counts[NUM_PREEMPTED] = 0
+
+
+@inlined_njit
+def _num_private(state: State, limits: Limits, lane: int) -> int:
+    """Blocks that would be free if this running request left."""
+    held: int = state.lanes[lane, BLOCKS]
+    if limits.has_prefix_cache:
+        first = state.facts[state.lanes[lane, SLOT], PAGES]
+        held = num_private(state.pages, state.pool, first, held)
+    return held
+
+
 @inlined_njit
 def _urgency(state: State, limits: Limits, slot: int) -> int:
     """By which the policy's victims are parted: who has less leaves first, whatever it says.
@@ -61,7 +114,7 @@ def _urgency(state: State, limits: Limits, slot: int) -> int:
 
 @called_njit
 def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
-    counts, running, lanes = state.counts, state.running, state.lanes
+    counts, running = state.counts, state.running
     slots, free = running_slots(state), counts[NUM_FREE_BLOCKS]
     sizes = np.full(1, limits.block_size)
     limit = limits.lookahead, limits.max_num_batched_tokens, counts[CHUNK]
@@ -86,10 +139,6 @@ def _choose_victims(state: State, limits: Limits, rules: Rules) -> None:
             urgency[i] = urgency[i + 1]
         staying -= 1
         running[staying], slots[staying] = victim, slot
-        if limits.has_prefix_cache:
-            first = state.facts[slot, PAGES]
-            free += num_private(state.pages, state.pool, first, lanes[victim, BLOCKS])
-        else:
-            free += lanes[victim, BLOCKS]
+        free += _num_private(state, limits, victim)
         if num_blocks_asked(state.table, slots[:staying], sizes, *limit) <= free:
             return

@@ -105,11 +105,19 @@ class Decisions:
                 self.guard.costs_otherwise(request)
         return changed
 
-    def victims(self) -> list[int]:
-        """Who must leave in the step that begins, as indices into the running list."""
-        if self.streams:
-            self.streams.begin_step(self.clock())
+    def make_way(self) -> list[seam.Request]:
+        """A step begins: who leaves for a reply whose reader is about to wait; mostly nobody."""
         self.memory.begin_step()
+        if self.streams is None:
+            return []
+        self.streams.begin_step(self.clock())
+        waits = self.streams.about_to_wait()
+        if waits is None or self.has_priorities:
+            return []
+        return self.memory.who_makes_way(waits)
+
+    def victims(self) -> list[int]:
+        """Who must leave in this step, as indices into the running list."""
         return self.memory.victims()
 
     def key(self, request: seam.Request) -> Key:

@@ -38,6 +38,7 @@ class Memory:
         streams: StreamGuard | None = None,
     ) -> None:
         self._streams = streams
+        self._way_is_made_for: seam.Request | None = None
         self._has_priorities = has_priorities
         self._scheduler = scheduler
         self._cache = cache
@@ -69,6 +70,7 @@ class Memory:
         self._slots = None
         self._is_projected = False
         self._new_tokens = 0
+        self._way_is_made_for = None
 
     def admits(self, request: seam.Request) -> bool:
         """Whether the cache would hold if every running request, and this one, ended as forecast.
@@ -78,6 +80,8 @@ class Memory:
         scheduler, cache, slot = self._scheduler, self._cache, request.amin_slot
         running = seam.running(scheduler)
         self._ledger.shared[slot] = 0
+        if self._way_is_made_for is not None and self._way_is_made_for is not request:
+            return False
         # At the limit of running requests vLLM stops by itself; who cannot be admitted is skipped.
         if not running or seam.is_full(scheduler) or not seam.can_be_admitted(request):
             return True
@@ -166,6 +170,29 @@ class Memory:
             if self._num_blocks_asked(slots[staying]) <= free:
                 break
         return leaving
+
+    def who_makes_way(self, request: seam.Request) -> list[seam.Request]:
+        """Who of those that run is to leave, so that this one, whose reader waits, fits; or nobody.
+
+        Room is needed for it and for what the others take in this step. In such a step nobody else
+        is admitted.
+        """
+        scheduler, cache = self._scheduler, self._cache
+        running = seam.running(scheduler)
+        if self._streams is None or not seam.can_be_admitted(request):
+            return []
+        shared, _ = seam.found_on_admission(scheduler, request)
+        needed = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
+        slots = self._running_slots()
+        asked = self._num_blocks_asked(slots)
+        missing = needed + cache.watermark + asked - seam.num_free_blocks(scheduler)
+        if missing <= 0:
+            return []
+        private = [seam.num_private_blocks(scheduler, other) for other in running]
+        leaving = self._streams.who_makes_way(slots, np.array(private, np.int64), missing)
+        if leaving:
+            self._way_is_made_for = request
+        return [running[place] for place in leaving]
 
     def _num_blocks_asked(self, slots: Slots) -> int:
         """Blocks that these requests, alone in the batch, take in this step."""

@@ -5,7 +5,8 @@ A subclass of vLLM's own scheduler that answers three questions and leaves the r
 - whose turn is next: `PolicyQueue` in place of ``self.waiting``;
 - how many to admit: that queue ends where the projected KV memory would overflow;
 - who leaves: vLLM preempts ``self.running[-1]``, so before a step that will run out of blocks the
-  policy's victims are moved to the end of that list, first to leave last.
+  policy's victims are moved to the end of that list, first to leave last. For a reply whose reader
+  is about to wait others are preempted before the step, as vLLM does it where its cache is reset.
 
 What it answers is decided in `Decisions`, and asked through a `Boundary`: where that fails, vLLM's
 own way is taken, and after the third time for good. Nothing but these two is in between.
@@ -13,6 +14,7 @@ own way is taken, and after the third time for good. Nothing but these two is in
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from amin import __version__
@@ -92,6 +94,10 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._policy_queue.reorder(request)
         for request in ask("look-ups", nobody, amin.looked_up):
             self._policy_queue.reorder(request)
+        makes_way = ask("making way", nobody, amin.make_way)
+        for request in makes_way:
+            self.running.remove(request)
+            self._preempt_request(request, time.monotonic())
         none: list[int] = []
         victims = ask("victims", none, amin.victims)
         if victims:
@@ -99,6 +105,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             staying = [r for i, r in enumerate(self.running) if i not in leaving]
             self.running[:] = staying + [self.running[i] for i in reversed(victims)]
         output = super().schedule(*args, **kwargs)
+        seam.note_preempted(output, makes_way)
         ask("work done", None, amin.stepped, output)
         self.amin_boundary.step_is_over()
         return output

@@ -12,13 +12,16 @@ from amin.engine.stream_promise import (
     IS_IN,
     SIZE,
     comes_back,
+    is_about_to_wait,
     is_back,
     leaves_room,
     new_returning,
     pressing,
     who_has_to_spare,
+    who_makes_way,
 )
 from amin.engine.vllm import seam
+from amin.policy.compiled import NUM_COLUMNS
 
 
 class StreamGuard:
@@ -43,7 +46,9 @@ class StreamGuard:
         is_back(self._returning, 0)
         pressing(self._returning, 0.0)
         who_has_to_spare(self._readers, nobody, 0.0)
-        leaves_room(self._readers, np.zeros((1, 14), np.int64), nobody, nobody, 0, 0, 0.0)
+        leaves_room(self._readers, np.zeros((1, NUM_COLUMNS), np.int64), nobody, nobody, 0, 0, 0.0)
+        is_about_to_wait(self._readers, 0, 0.0)
+        who_makes_way(self._readers, nobody, nobody, 0, 0.0)
 
     def begin_step(self, now: float) -> None:
         """A step begins now."""
@@ -94,6 +99,18 @@ class StreamGuard:
         """Whose slack ends first, if that is soon; mostly None."""
         slot = pressing(self._returning, self._now)
         return self._waiting[slot] if slot >= 0 else None
+
+    def about_to_wait(self) -> seam.Request | None:
+        """Who presses and is not back although its reader is about to wait; mostly None."""
+        request = self.pressing()
+        if request and is_about_to_wait(self._readers, request.amin_slot, self._now):
+            return request
+        return None
+
+    def who_makes_way(self, slots: Ints, private: Ints, missing: int) -> list[int]:
+        """Places in `slots` of those who run and leave for the one that is about to wait."""
+        found: Ints = who_makes_way(self._readers, slots, private, missing, self._now)
+        return [int(place) for place in found]
 
     def who_has_to_spare(self, slots: Ints) -> Ints:
         """1 for each whose reader would not notice at once if it left now, else 0."""

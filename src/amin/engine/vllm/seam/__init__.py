@@ -51,6 +51,7 @@ from amin.engine.vllm.seam.requests import (
 from amin.engine.vllm.seam.skipped import own_skipped_queue
 from amin.engine.vllm.seam.step import (
     is_full,
+    note_preempted,
     num_lookahead_tokens,
     num_tokens_in_flight,
     prompts_being_computed,
@@ -93,6 +94,7 @@ __all__ = [
     "logger",
     "max_output_tokens",
     "missing_names",
+    "note_preempted",
     "num_blocks_held",
     "num_blocks_in_use",
     "num_free_blocks",

@@ -57,6 +57,16 @@ def num_lookahead_tokens(scheduler: Any) -> int:
     return int(scheduler.num_lookahead_tokens)
 
 
+def note_preempted(output: Any, requests: list[Request]) -> None:
+    """Say in a step's output who was preempted before it: vLLM 0.24 says only who was in it.
+
+    The model's runner forgets what it holds of these.
+    """
+    if requests:
+        preempted = {request.request_id for request in requests}
+        output.preempted_req_ids = (output.preempted_req_ids or set()) | preempted
+
+
 def skipped_alike(scheduler: Any, request: Request) -> Callable[[Request], bool] | None:
     """Of a request that vLLM took from the queue: whom it would skip in this step as it did this.
 
