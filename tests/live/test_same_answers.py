@@ -8,6 +8,7 @@ requests, in float32 and in bfloat16). The first test holds vLLM to that.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -89,6 +90,32 @@ def test_a_policy_changes_no_answer(
     if policy == "amax":
         # Nobody says an upper bound, so that it is max_tokens, which holds.
         assert num_preemptions == 0
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_making_way_changes_no_answer(
+    start_engine: StartEngine, prompts: list[Prompt], expected: Outputs, is_async: bool
+) -> None:
+    """Where in every fifth step two requests leave before it, each still gets stock's tokens.
+
+    Who leaves for a waiting reader is decided elsewhere; here is how it is told to vLLM.
+    """
+    engine = start_engine({}, async_scheduling=is_async, enable_prefix_caching=True)
+    amin, steps = engine.scheduler.amin, count()
+
+    def two_leave() -> list[Any]:
+        amin.memory.begin_step()
+        amin.streams.begin_step(amin.clock())
+        running: list[Any] = engine.scheduler.running
+        if next(steps) % 5 or len(running) < 3:
+            return []
+        amin.memory._way_is_made_for = running[0]  # so that nobody is admitted in this step
+        return running[1:3]
+
+    amin.make_way = two_leave
+    assert engine.serve(prompts) == expected
+    assert engine.metric("vllm:num_preemptions") > 20
+    assert not engine.scheduler.amin_boundary.faults
 
 
 def check_exercised(engine: LiveEngine, options: dict[str, Any], prompts: list[Prompt]) -> None:
