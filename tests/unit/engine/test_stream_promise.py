@@ -1,4 +1,4 @@
-"""Who may be admitted beside readers that have no slack yet, next to the definition."""
+"""Who may be admitted beside readers without slack, and who makes way: next to the definitions."""
 
 import math
 
@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers
 from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
-from amin.engine.stream_promise import MOST_TO_SLACK, SECONDS_AHEAD, TOKENS_PER_READ, leaves_room
+from amin.engine.stream_promise import (
+    LONG,
+    MOST_TO_SLACK,
+    SECONDS_AHEAD,
+    TOKENS_PER_READ,
+    leaves_room,
+    who_makes_way,
+)
 from amin.policy.compiled import NUM_COLUMNS
 
 NOW = 100.0
@@ -45,3 +52,37 @@ def test_what_those_without_slack_take_must_fit(
     new, shared = len(requests) - 1, np.array([request[-1] for request in requests[:-1]], np.int64)
     is_room = leaves_room(readers, table, shared, np.arange(new), new, room, NOW)
     assert is_room == (taken <= room + could_leave)
+
+
+RUNNING = st.tuples(
+    st.sampled_from([0.0, 0.1]),  # seconds for a token
+    st.integers(0, 60),  # slack
+    st.integers(0, 2),  # tokens made
+    st.integers(0, 9),  # blocks that it holds alone
+)
+
+
+@given(st.lists(RUNNING, max_size=10), st.integers(1, 30))
+def test_those_with_most_slack_make_way(
+    running: list[tuple[float, int, int, int]], missing: int
+) -> None:
+    """As few of them as free the missing blocks, or nobody where all with long slack would not.
+
+    Who has no reader goes before all others; who has not begun stays, and so do equals that came
+    later in the list.
+    """
+    readers = new_readers(len(running) + 1)
+    slack = []
+    for slot, (each, seconds, made, _) in enumerate(running):
+        readers[slot, [SECONDS_EACH, WANTED, NUM_SEEN]] = each, NOW + seconds, made
+        slack.append(math.inf if not each else seconds if made else 0)
+    able = [place for place in range(len(running)) if slack[place] > LONG]
+    expected: list[int] = []
+    for place in sorted(able, key=lambda place: -slack[place]):
+        if sum(running[other][-1] for other in expected) < missing:
+            expected.append(place)
+    if sum(running[place][-1] for place in able) < missing:
+        expected = []
+    private = np.array([blocks for *_, blocks in running], np.int64)
+    slots = np.arange(len(running))
+    assert who_makes_way(readers, slots, private, missing, NOW).tolist() == expected

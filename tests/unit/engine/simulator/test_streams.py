@@ -17,8 +17,10 @@ from amin.engine.simulator.state import NUM_RUNNING, NUM_WAITING, SECONDS, SLOT
 from amin.engine.step_time import StepTime
 from amin.engine.stream_promise import SECONDS_AHEAD, SPARE
 from amin.errors import ConfigError
+from amin.experiment.load import at_load
 from amin.metrics.summary import Summary, summary_of
 from amin.request import Request
+from amin.workload.generate import generate
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
@@ -186,6 +188,23 @@ def test_a_crowd_that_comes_at_once_is_not_thrown_out_again(num_users: int) -> N
     )
     assert stock.share_paused > 0.08
     assert ours.share_paused < 0.002
+
+
+def test_nobody_waits_for_minutes_beside_long_replies() -> None:
+    """Replies of up to 24,000 tokens on memory for 64,000: others make way for one that returns.
+
+    FCFS makes a reader in ten wait; while long ones waited for room to return, one waited 150 s.
+    """
+    config = SimulatorConfig(4096, 16, enable_prefix_caching=True)
+    trace = at_load(generate("reasoning", 1500, seed=1), 1.5, config, 1)
+    trace = replace(trace, predicted_class=np.empty(0, np.object_))
+    stock, ours = (
+        summary_of(SimulatedEngine(config, policy, **promises).simulate(trace).columns())
+        for policy, promises in (("vllm-fcfs", {}), ("expected-volume", BOTH))
+    )
+    assert stock.share_paused > 0.08
+    assert ours.share_paused < 0.005
+    assert ours.max_pause < 20
 
 
 def test_the_papers_model_has_no_readers() -> None:
