@@ -62,7 +62,8 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.engine.stream_promise import is_back, pressing, takes, tokens_to_slack
+from amin.engine.slack import takes, tokens_to_slack
+from amin.engine.stream_promise import is_back, pressing
 from amin.jit import inlined_njit
 from amin.policy.compiled import Rules
 from amin.predictor.survival import HELD, note
@@ -126,7 +127,7 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
 
 @inlined_njit
 def _leaves_room(state: State, limits: Limits, slot: int, room: int) -> bool:
-    """As `amin.engine.stream_promise.leaves_room`, by lanes."""
+    """As `amin.engine.slack.leaves_room`, by lanes."""
     now = state.clock[SECONDS]
     taken = tokens_to_slack(state.readers, state.table, slot, now)
     for lane in state.running[: state.counts[NUM_RUNNING]]:

@@ -28,12 +28,8 @@ from amin.engine.simulator.state import (
     Limits,
     State,
 )
-from amin.engine.stream_promise import (
-    has_to_spare,
-    is_about_to_wait,
-    pressing,
-    who_makes_way,
-)
+from amin.engine.slack import has_to_spare, who_makes_way
+from amin.engine.stream_promise import is_about_to_wait, pressing
 from amin.jit import called_njit, inlined_njit
 from amin.policy.compiled import Rules
 

@@ -8,17 +8,15 @@ import numpy as np
 
 from amin.engine.projection import Ints
 from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
+from amin.engine.slack import leaves_room, who_has_to_spare, who_makes_way
 from amin.engine.stream_promise import (
     IS_IN,
     SIZE,
     comes_back,
     is_about_to_wait,
     is_back,
-    leaves_room,
     new_returning,
     pressing,
-    who_has_to_spare,
-    who_makes_way,
 )
 from amin.engine.vllm import seam
 from amin.policy.compiled import NUM_COLUMNS

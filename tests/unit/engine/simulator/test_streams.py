@@ -14,8 +14,9 @@ from amin.engine.rows import ADMISSION, ARRIVAL_INDEX, NUM_PREEMPTIONS, PRIORITY
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.simulation import Simulation
 from amin.engine.simulator.state import NUM_RUNNING, NUM_WAITING, SECONDS, SLOT
+from amin.engine.slack import SPARE
 from amin.engine.step_time import StepTime
-from amin.engine.stream_promise import SECONDS_AHEAD, SPARE
+from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.errors import ConfigError
 from amin.experiment.load import at_load
 from amin.metrics.summary import Summary, summary_of

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers
 from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
-from amin.engine.stream_promise import (
+from amin.engine.slack import (
     LONG,
     MOST_TO_SLACK,
-    SECONDS_AHEAD,
     TOKENS_PER_READ,
     leaves_room,
     who_makes_way,
 )
+from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.policy.compiled import NUM_COLUMNS
 
 NOW = 100.0

@@ -1,0 +1,123 @@
+"""What the slack of those who run allows: who may leave, who makes way, and how many may begin.
+
+Who must leave when memory runs out is looked for first among those who have more than `SPARE`
+seconds of slack, or no reader: of these the policy chooses. For a reply whose reader is about to
+wait, and which does not fit, those make way who have most slack.
+
+And nobody is admitted where that would make silences: a reply that has just begun has no slack, and
+takes memory with each token. What those without slack will take before they have `SECONDS_AHEAD` of
+it must fit into what is free and what those hold who have it. Else a crowd that begins at once,
+where a long reply has ended, is thrown out again before anybody has read a word.
+
+Compiled, over the rows of `amin.engine.reading`, as `amin.engine.stream_promise`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amin.engine.projection import Ints
+from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, Floats
+from amin.engine.rows import MAX_TOKENS, num_tokens
+from amin.engine.stream_promise import SECONDS_AHEAD
+from amin.jit import cached_njit, called_njit
+
+SPARE = 5.0
+"""Seconds of slack with which a reply may be made to leave, if anybody has so much."""
+
+LONG = 24.0
+"""Seconds of slack with which a reply makes way, if anybody has so much: long enough to be away for
+a while before it must be back itself."""
+
+TOKENS_PER_READ = 2.0
+"""Tokens that a reply makes while its reader takes one. A server at its limit makes some 20 to 30 a
+second; with twice the reader's pace slack grows by a second in each second."""
+
+MOST_TO_SLACK = 200
+"""Tokens for which memory is kept for one reply at most: whoever reads as fast as the server makes
+them never has slack, and nothing can be kept for that."""
+
+
+@called_njit
+def _slack(readers: Floats, slot: int, now: float) -> float:
+    """Seconds until its reader waits; without end where nobody reads, none before it has begun."""
+    if readers[slot, SECONDS_EACH] == 0.0:
+        return np.inf
+    return readers[slot, WANTED] - now if readers[slot, NUM_SEEN] > 0.0 else 0.0
+
+
+@called_njit
+def has_to_spare(readers: Floats, slot: int, now: float) -> bool:
+    """Whether its reader would not notice at once if it left now."""
+    is_read = readers[slot, SECONDS_EACH] > 0.0 and readers[slot, NUM_SEEN] > 0.0
+    return bool(not is_read or readers[slot, WANTED] - now > SPARE)
+
+
+@cached_njit
+def who_has_to_spare(readers: Floats, slots: Ints, now: float) -> Ints:
+    """`has_to_spare` of many: 1 or 0 for each."""
+    found = np.empty(slots.size, np.int64)
+    for i in range(slots.size):
+        found[i] = has_to_spare(readers, slots[i], now)
+    return found
+
+
+@cached_njit
+def who_makes_way(readers: Floats, slots: Ints, private: Ints, missing: int, now: float) -> Ints:
+    """Of those who run, places in `slots`: most slack first, until `missing` blocks are free.
+
+    Each would free so many `private` blocks. Nobody, where all with `LONG` slack would not do.
+    """
+    leaving, num_leaving = np.empty(slots.size, np.int64), 0
+    is_left = np.zeros(slots.size, np.bool_)
+    while missing > 0:
+        most, longest = -1, LONG
+        for i in range(slots.size):
+            slack = _slack(readers, slots[i], now)
+            if not is_left[i] and slack > longest:
+                most, longest = i, slack
+        if most < 0:
+            return leaving[:0]
+        is_left[most] = True
+        leaving[num_leaving] = most
+        num_leaving += 1
+        missing -= private[most]
+    return leaving[:num_leaving]
+
+
+@called_njit
+def tokens_to_slack(readers: Floats, table: Ints, slot: int, now: float) -> int:
+    """Tokens to be made until its reader has `SECONDS_AHEAD` of slack, `MOST_TO_SLACK` at most.
+
+    0 where it has, or nobody reads.
+    """
+    if readers[slot, SECONDS_EACH] == 0.0:
+        return 0
+    lacking = max(SECONDS_AHEAD - _slack(readers, slot, now), 0.0)
+    to_make = lacking * TOKENS_PER_READ / readers[slot, SECONDS_EACH]
+    left = table[slot, MAX_TOKENS] - readers[slot, NUM_SEEN]
+    return int(min(np.ceil(to_make), left, MOST_TO_SLACK))
+
+
+@called_njit
+def takes(readers: Floats, table: Ints, slot: int, num_held: int, now: float) -> int:
+    """Of the memory for those without slack, in tokens: what one takes that runs, holding so many.
+
+    A negative number is what it leaves to them, since it could leave itself.
+    """
+    more = tokens_to_slack(readers, table, slot, now)
+    return more if more else -num_held
+
+
+@cached_njit
+def leaves_room(
+    readers: Floats, table: Ints, shared: Ints, slots: Ints, slot: int, room: int, now: float
+) -> bool:
+    """Whether one more can be admitted, beside whom `room` tokens are free.
+
+    `slots` run; `shared` are, of each of them, tokens of its prefix that another request counts.
+    """
+    taken = tokens_to_slack(readers, table, slot, now)
+    for i in range(slots.size):
+        taken += takes(readers, table, slots[i], num_tokens(table, slots[i]) - shared[i], now)
+    return bool(taken <= room)
