@@ -111,13 +111,15 @@ def takes(readers: Floats, table: Ints, slot: int, num_held: int, now: float) ->
 
 @cached_njit
 def leaves_room(
-    readers: Floats, table: Ints, shared: Ints, slots: Ints, slot: int, room: int, now: float
-) -> bool:
+    readers: Floats, table: Ints, shared: Ints, slots: Ints, slot: int, room: int,
+    block_size: float, now: float,
+) -> bool:  # fmt: skip
     """Whether one more can be admitted, beside whom `room` tokens are free.
 
-    `slots` run; `shared` are, of each of them, tokens of its prefix that another request counts.
+    `slots` run; `shared` are, by slot, blocks of a prefix that another request counts.
     """
     taken = tokens_to_slack(readers, table, slot, now)
     for i in range(slots.size):
-        taken += takes(readers, table, slots[i], num_tokens(table, slots[i]) - shared[i], now)
+        held = num_tokens(table, slots[i]) - int(shared[slots[i]] * block_size)
+        taken += takes(readers, table, slots[i], held, now)
     return bool(taken <= room)

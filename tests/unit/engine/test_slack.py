@@ -18,7 +18,7 @@ from amin.engine.slack import (
 from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.policy.compiled import NUM_COLUMNS
 
-NOW = 100.0
+NOW, BLOCK = 100.0, 16
 
 REQUEST = st.tuples(
     st.sampled_from([0.0, 0.05, 0.1, 1.0]),  # seconds for a token
@@ -26,7 +26,7 @@ REQUEST = st.tuples(
     st.integers(0, 300),  # tokens made
     st.integers(1, 500),  # prompt
     st.integers(301, 600),  # max_tokens
-    st.integers(0, 16),  # shared
+    st.integers(0, 4),  # blocks of its prefix that another counts
 )
 
 
@@ -48,9 +48,9 @@ def test_what_those_without_slack_take_must_fit(
             to_make = math.ceil(lacks * TOKENS_PER_READ / each)
             taken += min(to_make, most - made, MOST_TO_SLACK)
         elif slot < len(requests) - 1:
-            could_leave += prompt + made - same
+            could_leave += prompt + made - same * BLOCK
     new, shared = len(requests) - 1, np.array([request[-1] for request in requests[:-1]], np.int64)
-    is_room = leaves_room(readers, table, shared, np.arange(new), new, room, NOW)
+    is_room = leaves_room(readers, table, shared, np.arange(new), new, room, float(BLOCK), NOW)
     assert is_room == (taken <= room + could_leave)
 
 

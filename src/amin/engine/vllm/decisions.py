@@ -202,7 +202,7 @@ class Decisions:
         """A step's output has come: readers get it, and now and then lengths are learned."""
         running = seam.running(self._scheduler)
         if self.streams:
-            self.streams.tokens_came(running, self.clock())
+            self.streams.tokens_came(running, self.ledger.table, self.clock())
         if self.guard:
             self.guard.running_changed()
         if not self.lengths.is_due:
@@ -223,6 +223,8 @@ class Decisions:
     def preempted(self, request: seam.Request) -> None:
         """It is about to lose its memory."""
         self._num_preemptions += 1
+        if self.streams:
+            self.streams.somebody_left()
         self._runs_no_longer(request)
         request.amin_preemption = self._num_preemptions
         self.ledger.preempted(request.request_id, request.num_output_tokens)
@@ -234,6 +236,7 @@ class Decisions:
             self._runs_no_longer(request)
             if self.streams:
                 self.streams.leaves(request.amin_slot)
+                self.streams.somebody_left()
             if self.guard:
                 self.guard.running_changed()
                 self.guard.ended(request)

@@ -121,11 +121,10 @@ class Memory:
         """
         if self._streams is None:
             return True
-        ledger, slots = self._ledger, self._running_slots()
-        size, num_growing = self._cache.block_size, max(self._cache.num_growing, 1)
-        shared = ledger.shared[slots] * size // num_growing
-        room = num_left * size // num_growing
-        return self._streams.leaves_room(ledger.table, shared, slots, slot, room)
+        ledger, running = self._ledger, seam.running(self._scheduler)
+        size = self._cache.block_size / max(self._cache.num_growing, 1)
+        room, shared = int(num_left * size), ledger.shared
+        return self._streams.leaves_room(ledger.table, shared, running, slot, room, size)
 
     def _is_ample(self, steps: int, num_running: int, num_left: int) -> bool:
         """Whether all would fit even if they held the most at once: then nobody need be looked at.

@@ -8,6 +8,7 @@ import numpy as np
 
 from amin.engine.projection import Ints
 from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
+from amin.engine.rows import NUM_OUTPUT
 from amin.engine.slack import leaves_room, who_has_to_spare, who_makes_way
 from amin.engine.stream_promise import (
     IS_IN,
@@ -19,7 +20,9 @@ from amin.engine.stream_promise import (
     pressing,
 )
 from amin.engine.vllm import seam
-from amin.policy.compiled import NUM_COLUMNS
+from amin.policy.compiled import NUM_COLUMNS, Table
+
+_NOBODY = np.zeros(0, np.int64)
 
 
 class StreamGuard:
@@ -37,6 +40,9 @@ class StreamGuard:
         self._returning = new_returning(256)
         self._waiting: dict[int, seam.Request] = {}
         self._now = 0.0
+        # The slots of those who run, as of when tokens last came and those who have joined since;
+        # None where somebody has left since.
+        self._running: Ints | None = None
         # Compile now, not in the first step under load.
         nobody = np.zeros(0, np.int64)
         all_get(self._readers, nobody, nobody, 0.0)
@@ -44,7 +50,9 @@ class StreamGuard:
         is_back(self._returning, 0)
         pressing(self._returning, 0.0)
         who_has_to_spare(self._readers, nobody, 0.0)
-        leaves_room(self._readers, np.zeros((1, NUM_COLUMNS), np.int64), nobody, nobody, 0, 0, 0.0)
+        leaves_room(
+            self._readers, np.zeros((1, NUM_COLUMNS), np.int64), nobody, nobody, 0, 0, 1.0, 0.0
+        )
         is_about_to_wait(self._readers, 0, 0.0)
         who_makes_way(self._readers, nobody, nobody, 0, 0.0)
 
@@ -69,11 +77,17 @@ class StreamGuard:
         if pace is not None:
             self._readers[slot, SECONDS_EACH] = seconds_each(pace)
 
-    def tokens_came(self, running: Sequence[seam.Request], now: float) -> None:
-        """A step's output has come: those who run may have made more."""
+    def tokens_came(self, running: Sequence[seam.Request], table: Table, now: float) -> None:
+        """A step's output has come: those who run may have made more; their rows say so, too."""
         slots = np.array([request.amin_slot for request in running], np.int64)
         made = np.array([request.num_output_tokens for request in running], np.int64)
         all_get(self._readers, slots, made, now)
+        table[slots, NUM_OUTPUT] = made
+        self._running = slots
+
+    def somebody_left(self) -> None:
+        """One that ran does so no longer."""
+        self._running = None
 
     def waits(self, request: seam.Request, arrival: int) -> None:
         """It waits, for the first time or again, or it is hidden no longer."""
@@ -115,6 +129,16 @@ class StreamGuard:
         found: Ints = who_has_to_spare(self._readers, slots, self._now)
         return found
 
-    def leaves_room(self, table: Ints, shared: Ints, slots: Ints, slot: int, room: int) -> bool:
-        """Whether one more can be admitted without silences: as the compiled one."""
-        return bool(leaves_room(self._readers, table, shared, slots, slot, room, self._now))
+    def leaves_room(
+        self, table: Table, shared: Ints, running: Sequence[seam.Request], slot: int, room: int,
+        block_size: float,
+    ) -> bool:  # fmt: skip
+        """Whether one more can be admitted without silences: as the compiled one.
+
+        Who joins is at the end of `running`: looking at all would cost more than the rest of it.
+        """
+        known = self._running if self._running is not None else _NOBODY
+        new = [request.amin_slot for request in running[len(known) :]]
+        self._running = np.append(known, new) if new else known
+        given = self._readers, table, shared, self._running, slot, room, block_size, self._now
+        return bool(leaves_room(*given))
