@@ -99,7 +99,7 @@ class ByHand:
             self.now[slot] = noted[slot, TOTAL]
             ahead = sum(self.now[other] for other in self.order[:i])
             found, then = self.found[slot]
-            assert noted[slot, FOUND] == pytest.approx(found + ahead - then)
+            assert noted[slot, FOUND] == pytest.approx(found + ahead - then, abs=1e-6)
             self.found[slot] = noted[slot, FOUND], ahead
             mean, _ = moments(self.books, slot, 0)
             assert noted[slot, RUN_TIME] == pytest.approx(mean * RATES.per_step)
