@@ -49,8 +49,7 @@ def _slack(readers: Floats, slot: int, now: float) -> float:
 @called_njit
 def has_to_spare(readers: Floats, slot: int, now: float) -> bool:
     """Whether its reader would not notice at once if it left now."""
-    is_read = readers[slot, SECONDS_EACH] > 0.0 and readers[slot, NUM_SEEN] > 0.0
-    return bool(not is_read or readers[slot, WANTED] - now > SPARE)
+    return bool(readers[slot, NUM_SEEN] == 0.0 or _slack(readers, slot, now) > SPARE)
 
 
 @cached_njit

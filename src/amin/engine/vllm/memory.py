@@ -86,8 +86,7 @@ class Memory:
         if not running or seam.is_full(scheduler) or not seam.can_be_admitted(request):
             return True
         free = seam.num_free_blocks(scheduler)
-        shared, cached = seam.found_on_admission(scheduler, request)
-        blocks_now = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
+        blocks_now, shared, cached = self._on_admission(request)
         if blocks_now > free - cache.watermark:
             return False
         self._ledger.shared[slot] = shared
@@ -113,6 +112,12 @@ class Memory:
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
+
+    def _on_admission(self, request: seam.Request) -> tuple[int, int, int]:
+        """(blocks that it would take, those that it would share, tokens found in the cache)."""
+        shared, cached = seam.found_on_admission(self._scheduler, request)
+        whole = -(-request.num_tokens // self._cache.block_size) * self._cache.num_growing
+        return whole - shared, shared, cached
 
     def _leaves_room(self, slot: int, num_left: int) -> bool:
         """Whether nobody's reader would be left waiting if this one were admitted.
@@ -176,15 +181,12 @@ class Memory:
         Room is needed for it and for what the others take in this step. In such a step nobody else
         is admitted.
         """
-        scheduler, cache = self._scheduler, self._cache
-        running = seam.running(scheduler)
+        scheduler, running = self._scheduler, seam.running(self._scheduler)
         if self._streams is None or not seam.can_be_admitted(request):
             return []
-        shared, _ = seam.found_on_admission(scheduler, request)
-        needed = -(-request.num_tokens // cache.block_size) * cache.num_growing - shared
-        slots = self._running_slots()
-        asked = self._num_blocks_asked(slots)
-        missing = needed + cache.watermark + asked - seam.num_free_blocks(scheduler)
+        slots, needed = self._running_slots(), self._on_admission(request)[0]
+        needed += self._cache.watermark + self._num_blocks_asked(slots)
+        missing = needed - seam.num_free_blocks(scheduler)
         if missing <= 0:
             return []
         private = [seam.num_private_blocks(scheduler, other) for other in running]
