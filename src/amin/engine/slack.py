@@ -109,16 +109,19 @@ def takes(readers: Floats, table: Ints, slot: int, num_held: int, now: float) ->
 
 
 @cached_njit
-def leaves_room(
-    readers: Floats, table: Ints, shared: Ints, slots: Ints, slot: int, room: int,
-    block_size: float, now: float,
-) -> bool:  # fmt: skip
-    """Whether one more can be admitted, beside whom `room` tokens are free.
-
-    `slots` run; `shared` are, by slot, blocks of a prefix that another request counts.
-    """
-    taken = tokens_to_slack(readers, table, slot, now)
+def all_take(
+    readers: Floats, table: Ints, shared: Ints, slots: Ints, block_size: float, now: float
+) -> int:
+    """`takes` of many that run; `shared` are, by slot, blocks of a prefix that another counts."""
+    taken = 0
     for i in range(slots.size):
         held = num_tokens(table, slots[i]) - int(shared[slots[i]] * block_size)
         taken += takes(readers, table, slots[i], held, now)
-    return bool(taken <= room)
+    return taken
+
+
+@cached_njit
+def leaves_room(readers: Floats, table: Ints, slot: int, taken: int, room: int, now: float) -> bool:
+    """Whether one more can be admitted, beside whom `room` tokens are free; the others take so much
+    for those without slack (`all_take`)."""
+    return bool(taken + tokens_to_slack(readers, table, slot, now) <= room)

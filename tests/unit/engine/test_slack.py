@@ -12,6 +12,7 @@ from amin.engine.slack import (
     LONG,
     MOST_TO_SLACK,
     TOKENS_PER_READ,
+    all_take,
     leaves_room,
     who_makes_way,
 )
@@ -50,7 +51,8 @@ def test_what_those_without_slack_take_must_fit(
         elif slot < len(requests) - 1:
             could_leave += prompt + made - same * BLOCK
     new, shared = len(requests) - 1, np.array([request[-1] for request in requests[:-1]], np.int64)
-    is_room = leaves_room(readers, table, shared, np.arange(new), new, room, float(BLOCK), NOW)
+    others = all_take(readers, table, shared, np.arange(new), float(BLOCK), NOW)
+    is_room = leaves_room(readers, table, new, others, room, NOW)
     assert is_room == (taken <= room + could_leave)
 
 

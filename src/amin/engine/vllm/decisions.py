@@ -151,8 +151,9 @@ class Decisions:
     def left(self, request: seam.Request) -> None:
         """It waits no longer."""
         request.amin_num_tokens = NOT_NOTED
-        request.amin_cached = self.ledger.num_cached(request.amin_slot)
-        self._num_cached_running += request.amin_cached
+        if self.lookups:
+            request.amin_cached = self.ledger.num_cached(request.amin_slot)
+            self._num_cached_running += request.amin_cached
         self._hold(request, 0)
         if self.guard:
             self.guard.leaves(request)

@@ -53,7 +53,8 @@ class TailGuard:
         has_priorities: bool = False,
     ) -> None:
         self._ledger = ledger
-        self._promise = promise
+        # As given, and as it holds now that so much of the memory is shared.
+        self._promise = self._promise_now = promise
         self._rates = self._full = Rates.of(capacity_tokens, max_num_seqs)
         self._has_priorities = has_priorities
         self._noted, self._queues, self._crowd = new_guard(len(ledger.table), has_priorities)
@@ -158,21 +159,18 @@ class TailGuard:
         """A step runs: tokens of KV in use, without those that were found in the cache, and these,
         requests, and tokens that it computes."""
         if self._full.per_step - num_shared != self._rates.per_step:
-            self._rates = self._full._replace(per_step=self._full.per_step - num_shared)
+            capacity = self._full.per_step
+            self._rates = self._full._replace(per_step=capacity - num_shared)
+            self._promise_now = float(where_shared.py_func(self._promise, num_shared, capacity))
             self._latest_books = None
         in_seqs = self._rates.per_seq * num_running
         self._work += max(num_own_tokens, in_seqs) + self._rates.per_token * num_computed_tokens
-        look_further(self._noted, self._queues, self._work, self._promise_now())
+        look_further(self._noted, self._queues, self._work, self._promise_now)
 
     def overdue(self) -> seam.Request | None:
         """Who goes next whatever the policy says; mostly None."""
-        slot = overdue(self._noted, self._queues, self._crowd, self._work, self._promise_now())
+        slot = overdue(self._noted, self._queues, self._crowd, self._work, self._promise_now)
         return self._waiting[slot] if slot >= 0 else None
-
-    def _promise_now(self) -> float:
-        capacity = self._full.per_step
-        shared = capacity - self._rates.per_step
-        return float(where_shared.py_func(self._promise, shared, capacity))
 
     def _books(self) -> Books:
         ledger, lengths, books = self._ledger, self._ledger.lengths, self._latest_books

@@ -15,8 +15,9 @@ from amin.engine.rows import PRIORITY, look_ahead, num_blocks_asked, steps_to_co
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
 from amin.engine.vllm.stream_guard import StreamGuard
-from amin.policy.compiled import Slots, compile_policy
+from amin.policy.compiled import NUM_COLUMNS, Slots, compile_policy
 from amin.policy.interface import Policy
+from amin.request import RequestView
 
 
 class Memory:
@@ -56,6 +57,10 @@ class Memory:
         self._is_projected = False
         self._unexplained = 0
         self._forecasts_alike = policy.forecasts_alike and not cache.bounded
+        # Where it reads nothing of a request, it need be asked but once.
+        self._forecast_of_all: int | None = None
+        if policy.forecasts_alike:
+            self._forecast_of_all = int(policy.forecast(RequestView(*[1] * NUM_COLUMNS)))
         # Tokens of prompts that are being computed, of the latest candidate, of this step's.
         self._ahead = self._candidate_tokens = self._new_tokens = 0
         self._candidate = ""
@@ -79,25 +84,24 @@ class Memory:
         """
         scheduler, cache, slot = self._scheduler, self._cache, request.amin_slot
         running = seam.running(scheduler)
-        self._ledger.shared[slot] = 0
         if self._way_is_made_for is not None and self._way_is_made_for is not request:
             return False
         # At the limit of running requests vLLM stops by itself; who cannot be admitted is skipped.
         if not running or seam.is_full(scheduler) or not seam.can_be_admitted(request):
+            self._ledger.shared[slot] = 0
             return True
         free = seam.num_free_blocks(scheduler)
         blocks_now, shared, cached = self._on_admission(request)
+        self._ledger.shared[slot] = shared
         if blocks_now > free - cache.watermark:
             return False
-        self._ledger.shared[slot] = shared
         if not self._leaves_room(slot, free - blocks_now):
             return False
         if not self._policy.has_forecast:
             return True
         left = request.num_tokens - cached
         self._new_tokens += left
-        view = self._ledger.view(request.request_id)
-        steps = max(int(self._policy.forecast(view)) + self._steps_to_free, self._floor)
+        steps = max(self._forecast(request) + self._steps_to_free, self._floor)
         if self._is_ample(steps, len(running), free - blocks_now):
             return True
         if running[-1].request_id == self._candidate:
@@ -112,6 +116,12 @@ class Memory:
         fixed = cache.num_bounded_blocks_of(held + steps, is_computing=True)
         peak = self._projection.peak_with(held, steps, fixed - shared)
         return peak + self._unexplained <= cache.num_blocks - cache.watermark
+
+    def _forecast(self, request: seam.Request) -> int:
+        """Steps that it is forecast to run."""
+        if self._forecast_of_all is not None:
+            return self._forecast_of_all
+        return int(self._policy.forecast(self._ledger.view(request.request_id)))
 
     def _on_admission(self, request: seam.Request) -> tuple[int, int, int]:
         """(blocks that it would take, those that it would share, tokens found in the cache)."""

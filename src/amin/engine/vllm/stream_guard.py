@@ -7,9 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.engine.projection import Ints
-from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
+from amin.engine.reading import SECONDS_EACH, Floats, all_get, new_readers, seconds_each
 from amin.engine.rows import NUM_OUTPUT
-from amin.engine.slack import leaves_room, who_has_to_spare, who_makes_way
+from amin.engine.slack import (
+    MOST_TO_SLACK,
+    all_take,
+    leaves_room,
+    who_has_to_spare,
+    who_makes_way,
+)
 from amin.engine.stream_promise import (
     IS_IN,
     SIZE,
@@ -21,8 +27,6 @@ from amin.engine.stream_promise import (
 )
 from amin.engine.vllm import seam
 from amin.policy.compiled import NUM_COLUMNS, Table
-
-_NOBODY = np.zeros(0, np.int64)
 
 
 class StreamGuard:
@@ -40,9 +44,10 @@ class StreamGuard:
         self._returning = new_returning(256)
         self._waiting: dict[int, seam.Request] = {}
         self._now = 0.0
-        # The slots of those who run, as of when tokens last came and those who have joined since;
-        # None where somebody has left since.
+        # The slots of those who ran when tokens last came; None where somebody has left since.
         self._running: Ints | None = None
+        # What they take, with so many who have joined in this step; none has been looked at yet.
+        self._taken = self._num_looked_at = 0
         # Compile now, not in the first step under load.
         nobody = np.zeros(0, np.int64)
         all_get(self._readers, nobody, nobody, 0.0)
@@ -50,15 +55,16 @@ class StreamGuard:
         is_back(self._returning, 0)
         pressing(self._returning, 0.0)
         who_has_to_spare(self._readers, nobody, 0.0)
-        leaves_room(
-            self._readers, np.zeros((1, NUM_COLUMNS), np.int64), nobody, nobody, 0, 0, 1.0, 0.0
-        )
+        table = np.zeros((1, NUM_COLUMNS), np.int64)
+        all_take(self._readers, table, nobody, nobody, 1.0, 0.0)
+        leaves_room(self._readers, table, 0, 0, 0, 0.0)
         is_about_to_wait(self._readers, 0, 0.0)
         who_makes_way(self._readers, nobody, nobody, 0, 0.0)
 
     def begin_step(self, now: float) -> None:
         """A step begins now."""
         self._now = now
+        self._taken = self._num_looked_at = 0
 
     @property
     def is_empty(self) -> bool:
@@ -109,6 +115,8 @@ class StreamGuard:
 
     def pressing(self) -> seam.Request | None:
         """Whose slack ends first, if that is soon; mostly None."""
+        if not self._waiting:
+            return None
         slot = pressing(self._returning, self._now)
         return self._waiting[slot] if slot >= 0 else None
 
@@ -135,10 +143,22 @@ class StreamGuard:
     ) -> bool:  # fmt: skip
         """Whether one more can be admitted without silences: as the compiled one.
 
-        Who joins is at the end of `running`: looking at all would cost more than the rest of it.
+        Nobody leaves in a step before somebody is admitted, and who joins is at the end of
+        `running`: each is looked at once, and only where it could matter.
         """
-        known = self._running if self._running is not None else _NOBODY
-        new = [request.amin_slot for request in running[len(known) :]]
-        self._running = np.append(known, new) if new else known
-        given = self._readers, table, shared, self._running, slot, room, block_size, self._now
-        return bool(leaves_room(*given))
+        num_others = len(running) - self._num_looked_at
+        if self._taken + (num_others + 1) * MOST_TO_SLACK <= room:
+            return True
+        books = self._readers, table
+        if self._running is not None and not self._num_looked_at:
+            self._look_at(self._running, *books, shared, block_size)
+        if len(running) > self._num_looked_at:
+            joined = [request.amin_slot for request in running[self._num_looked_at :]]
+            self._look_at(np.array(joined, np.int64), *books, shared, block_size)
+        return bool(leaves_room(*books, slot, self._taken, room, self._now))
+
+    def _look_at(
+        self, slots: Ints, readers: Floats, table: Table, shared: Ints, block_size: float
+    ) -> None:
+        self._taken += all_take(readers, table, shared, slots, block_size, self._now)
+        self._num_looked_at += len(slots)

@@ -8,6 +8,8 @@ from typing import Any
 from amin.engine.vllm.seam.names import Request, RequestOutputKind, RequestStatus
 from amin.request import Sampling
 
+_READY = RequestStatus.WAITING, RequestStatus.PREEMPTED
+
 
 def can_be_admitted(request: Request) -> bool:
     """False while something other than memory holds it back; vLLM then skips past it.
@@ -15,13 +17,15 @@ def can_be_admitted(request: Request) -> bool:
     A grammar that has been compiled holds nobody back: vLLM promotes such a request and admits it
     in the same iteration (Scheduler._handle_blocked_waiting_request).
     """
-    if request.status == RequestStatus.WAITING_FOR_STRUCTURED_OUTPUT_GRAMMAR:
-        grammar = getattr(request.structured_output_request, "grammar", None)
-        return grammar is not None and not isinstance(grammar, Exception)
-    # Versions before 0.27 resume at once.
-    if getattr(request, "num_stale_output_tokens", 0) and not request.drop_stale_output:
+    status = request.status
+    if status in _READY:
+        # Versions before 0.27 resume at once.
+        is_stale = getattr(request, "num_stale_output_tokens", 0)
+        return not is_stale or bool(request.drop_stale_output)
+    if status != RequestStatus.WAITING_FOR_STRUCTURED_OUTPUT_GRAMMAR:
         return False
-    return request.status in (RequestStatus.WAITING, RequestStatus.PREEMPTED)
+    grammar = getattr(request.structured_output_request, "grammar", None)
+    return grammar is not None and not isinstance(grammar, Exception)
 
 
 def waits_at_once(request: Request) -> bool:
