@@ -124,7 +124,7 @@ class Decisions:
         """The place of a request that begins to wait."""
         if request.num_tokens != request.amin_num_tokens:
             self._note_waiting(request)
-        view = self.ledger.view(request.request_id)
+        view = self.ledger.view_of(request.amin_slot)
         level = view.priority if self.has_priorities else 0
         if self.policy.preempted_first and request.amin_preemption:
             return level, -request.amin_preemption, request.amin_arrival

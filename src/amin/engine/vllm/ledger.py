@@ -36,6 +36,9 @@ from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
 
+# Uncompiled: it is asked about one request, with Python's integers.
+_bounded = bounded.py_func
+
 
 class Ledger:
     """The rows of all requests that an engine knows, waiting or running.
@@ -89,7 +92,7 @@ class Ledger:
         # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
         facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
         row = [*facts, 1, priority, arrival, -1, 0, 1, 1, 0]
-        row[BOUND] = self._initial_bound(RequestView(*row))
+        row[BOUND] = self._initial_bound(RequestView._make(row))
         self.table[slot] = row
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
@@ -116,7 +119,11 @@ class Ledger:
 
     def view(self, request_id: str) -> RequestView:
         """What the policy sees of the request now."""
-        return RequestView(*self.table[self._slots[request_id]].tolist())
+        return self.view_of(self._slots[request_id])
+
+    def view_of(self, slot: int) -> RequestView:
+        """`view`, by slot."""
+        return RequestView._make(self.table[slot].tolist())
 
     def arrival_of(self, slot: int) -> int:
         """Its number in the order of arrival."""
@@ -168,9 +175,8 @@ class Ledger:
         return self._bounded(self._policy.initial_bound(view), view)
 
     def _bounded(self, bound: int, view: RequestView) -> int:
-        # Uncompiled: it is asked about one request, with Python's integers.
         limits = view.max_tokens, view.num_prompt_tokens, self._capacity_tokens
-        return int(bounded.py_func(int(bound), view.bound, *limits))
+        return int(_bounded(int(bound), view.bound, *limits))
 
     def _new_slot(self) -> int:
         if not self._free:

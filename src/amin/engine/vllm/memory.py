@@ -121,7 +121,7 @@ class Memory:
         """Steps that it is forecast to run."""
         if self._forecast_of_all is not None:
             return self._forecast_of_all
-        return int(self._policy.forecast(self._ledger.view(request.request_id)))
+        return int(self._policy.forecast(self._ledger.view_of(request.amin_slot)))
 
     def _on_admission(self, request: seam.Request) -> tuple[int, int, int]:
         """(blocks that it would take, those that it would share, tokens found in the cache)."""
