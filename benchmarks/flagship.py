@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 CHAT = tuple(Traffic("chat", rate) for rate in (5, 7, 9, 11))
 BEHIND_TEMPLATES = tuple(Traffic(kind, load) for kind in TEMPLATES for load in (1.1, 1.5, 2.5))
 MIXED = Traffic("mixed", 1.2), Traffic("mixed", 2.0)
+OFFLOADED = tuple(Traffic("offload", rate) for rate in (5, 7, 9, 11))
 CLOSED = (
     *(Traffic("closed", users) for users in (120, 200)),
     *(Traffic("sharegpt", 200), Traffic("r1", 150)),
@@ -94,6 +95,8 @@ ROWS = (
     Row("mooncake", CONVERSATIONS),
     Row("closed", CLOSED),
     Row("outliers", (Traffic("outliers", 1.3),)),
+    Row("swap", (Traffic("swap", 1.4),), told="class"),
+    Row("offload", OFFLOADED),
 )
 
 
@@ -197,6 +200,8 @@ def main(arguments: Sequence[str]) -> None:
     chosen = [row for row in ROWS if row.name in options.rows.split(",")]
     if options.mooncake is None:
         chosen = [row for row in chosen if row.traffics is not CONVERSATIONS]
+    if options.engine == "vllm-dry":
+        chosen = [row for row in chosen if row.traffics is not OFFLOADED]
     seeds = [int(seed) for seed in options.seeds.split(",")]
     # Row by row within a traffic and a seed, so that stock FCFS runs once there.
     traffics = dict.fromkeys(traffic for row in chosen for traffic in row.traffics)

@@ -3,7 +3,8 @@
 Loads of chat alone are requests a second, of which 511 blocks serve about 5. All others are
 multiples of what stock FCFS serves of the same requests when they are all there at once, and nobody
 thinks, prefix caching included: what is shared is no load. Of closed loops the load is a number of
-users, each of whom asks again when a reply has ended.
+users, each of whom asks again when a reply has ended. Where KV is offloaded, who is preempted is
+copied out and in again, under FCFS too: the simulator alone can do that, without prefix caching.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ CHAT_BLOCKS = 511
 SESSIONS_BLOCKS = 2_047
 MOONCAKE_BLOCKS = 16_384
 SHORT_REPLIES = 10, 31
+SWAP_SECONDS = 5e-6
 OUTLIER_SECONDS, OUTLIER_TOKENS = 40.0, 4000
 
 CLOSED = {
@@ -50,8 +52,8 @@ class Files:
 
 @dataclass(frozen=True)
 class Traffic:
-    """`kind`: chat, sessions, mixed, mooncake, outliers, or of `TEMPLATES` or `CLOSED`; `load` as
-    the module says."""
+    """`kind`: chat, offload, swap, sessions, mixed, mooncake, outliers, or of `TEMPLATES` or
+    `CLOSED`; `load` as the module says."""
 
     kind: str
     load: float
@@ -62,6 +64,9 @@ class Traffic:
         large = {"mooncake": MOONCAKE_BLOCKS, "sessions": SESSIONS_BLOCKS}
         large |= {kind: blocks for kind, (_, blocks) in CLOSED.items()}
         blocks = large.get(self.kind, CHAT_BLOCKS)
+        if self.kind == "offload":
+            swaps = {"eviction": "swap", "seconds_per_swapped_token": SWAP_SECONDS}
+            return SimulatorConfig(blocks, 16, **swaps)
         return SimulatorConfig(blocks, 16, enable_prefix_caching=True)
 
     def trace(self, files: Files, num_requests: int, seed: int) -> Trace:
@@ -77,12 +82,14 @@ class Traffic:
         trace = lmsys_like(
             served(files.replies),
             num_requests=num_requests,
-            requests_per_second=self.load if self.kind == "chat" else 5.0,
+            requests_per_second=self.load if self.kind in ("chat", "offload") else 5.0,
             seed=seed,
             class_priorities=True,
         )
-        if self.kind == "chat":
+        if self.kind in ("chat", "offload"):
             return trace
+        if self.kind == "swap":
+            return _with_exchanged_classes(_at_multiple(trace, self, seed))
         if self.kind in CLOSED:
             return in_closed_loop(trace, int(self.load))
         if self.kind == "outliers":
@@ -117,6 +124,21 @@ def _with_outliers(trace: Trace) -> Trace:
     outputs = np.where(is_next, OUTLIER_TOKENS, trace.num_output_tokens)
     caps = np.maximum(trace.max_tokens, OUTLIER_TOKENS)
     return replace(trace, num_output_tokens=outputs, max_tokens=caps)
+
+
+def _with_exchanged_classes(trace: Trace) -> Trace:
+    """Half-way, the classes of the shortest and of the longest replies change places."""
+    lengths = {
+        name: float(np.mean(trace.num_output_tokens[trace.predicted_class == name]))
+        for name in set(trace.predicted_class.tolist())
+    }
+    shortest, longest = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+    others = {shortest: longest, longest: shortest}
+    half = len(trace) // 2
+    later = [others.get(name, name) for name in trace.predicted_class[half:].tolist()]
+    classes = trace.predicted_class.copy()
+    classes[half:] = later
+    return replace(trace, predicted_class=classes)
 
 
 def _mixed(trace: Trace, seed: int) -> Trace:

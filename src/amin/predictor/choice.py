@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.jit import cached_njit
+from amin.jit import cached_njit, called_njit
 from amin.predictor.features import CLASS, TOLD_LENGTH
 from amin.predictor.survival import (
     ALL,
     GAINED,
     IS_LEARNED,
     JUDGED,
+    SURPRISE,
     TOLD,
     Floats,
     Floats3,
     Ints,
+    begin_anew,
     known,
     lower_bound,
     probability,
@@ -36,6 +38,17 @@ WINDOW = 2000.0
 
 MARGIN = 5.0
 """Nats that a feature must have gained to be used."""
+
+SURPRISED = 12.0
+"""Nats by which a group foretells its latest replies worse than the whole does, and is forgotten. Of
+a group that is right so many come together by chance once in exp(12) times at most."""
+
+MOST_SURPRISE = 3.0
+"""Nats that one reply counts at most: a few that are unlike the others are no change."""
+
+NO_SURPRISE = 0.02
+"""Nats by which a group may foretell each of its replies worse: as one does that is like the whole
+and known by some hundred replies alone."""
 
 
 def new_gains(num_features: int) -> Floats:
@@ -59,7 +72,21 @@ def judge(
                 gain = np.log(probability(survival, group, what, num_tokens) / of_all)
                 survival[GAINED, group, 0] += gain - survival[GAINED, group, 0] / WINDOW
                 survival[JUDGED, group, 0] += 1 - survival[JUDGED, group, 0] / WINDOW
+                _forget_if_surprised(survival, group, gain)
             gains[feature] += gain - gains[feature] / WINDOW
+
+
+@called_njit
+def _forget_if_surprised(survival: Floats3, group: int, gain: float) -> None:
+    """A class or a client has come to mean something else: what it meant is worse than nothing.
+
+    Page's test (1954, "Continuous inspection schemes"), of the group against the whole. The group
+    is then like all others until its next replies have ended.
+    """
+    surprise = survival[SURPRISE, group, 0] - max(gain, -MOST_SURPRISE) - NO_SURPRISE
+    survival[SURPRISE, group, 0] = max(surprise, 0.0)
+    if surprise > SURPRISED:
+        begin_anew(survival, group)
 
 
 @cached_njit

@@ -26,8 +26,9 @@ Ints = npt.NDArray[np.int64]
 FINISHED, CUT, HELD, MEAN, SQUARE, ALIVE = range(6)
 
 # Of bin 0, which no reply ends in: ends since a group was last learned from; whether it ever was;
-# nats by which it foretold its replies better than the whole, of late, and how many replies.
-NEWS, IS_LEARNED, GAINED, JUDGED = FINISHED, HELD, CUT, MEAN
+# nats by which it foretold its replies better than the whole, of late, and how many replies; nats
+# by which it has foretold them worse since it last did not.
+NEWS, IS_LEARNED, GAINED, JUDGED, SURPRISE = FINISHED, HELD, CUT, MEAN, SQUARE
 
 ALL = 0
 """The group of all replies; the others count from 1."""
@@ -102,7 +103,7 @@ def note(
 @cached_njit
 def begin_anew(survival: Floats3, group: int) -> None:
     """What was learned in a group is forgotten. Replies in progress stay with it to their end."""
-    for cell in (IS_LEARNED, GAINED, JUDGED):
+    for cell in (IS_LEARNED, GAINED, JUDGED, SURPRISE):
         survival[cell, group, 0] = 0.0
     for number in range(NUM_BINS):
         survival[FINISHED, group, number] = survival[CUT, group, number] = 0.0
