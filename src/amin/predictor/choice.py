@@ -40,8 +40,8 @@ MARGIN = 5.0
 """Nats that a feature must have gained to be used."""
 
 SURPRISED = 12.0
-"""Nats by which a group foretells its latest replies worse than the whole does, and is forgotten. Of
-a group that is right so many come together by chance once in exp(12) times at most."""
+"""Nats by which a group foretells its latest replies worse than the whole does, and is forgotten.
+Of a group that is right so many come together by chance once in exp(12) times at most."""
 
 MOST_SURPRISE = 3.0
 """Nats that one reply counts at most: a few that are unlike the others are no change."""

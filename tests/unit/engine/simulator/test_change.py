@@ -41,7 +41,7 @@ def _latencies(trace: Trace, policy: str, **promises: float) -> np.ndarray:
 
 
 def test_classes_that_exchange_their_meaning_cost_nobody() -> None:
-    """Told the classes, the longest waits are FCFS's within a tenth, and half of FCFS's mean is won.
+    """Told the classes, p99 and worst are FCFS's within a tenth, and half of FCFS's mean is won.
 
     Were the change not noticed, p99 would be 1.8 times FCFS's, and the mean be won as if nothing
     were told.
