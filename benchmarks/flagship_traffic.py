@@ -65,8 +65,8 @@ class Traffic:
         large |= {kind: blocks for kind, (_, blocks) in CLOSED.items()}
         blocks = large.get(self.kind, CHAT_BLOCKS)
         if self.kind == "offload":
-            swaps = {"eviction": "swap", "seconds_per_swapped_token": SWAP_SECONDS}
-            return SimulatorConfig(blocks, 16, **swaps)
+            per_token = SWAP_SECONDS
+            return SimulatorConfig(blocks, 16, eviction="swap", seconds_per_swapped_token=per_token)
         return SimulatorConfig(blocks, 16, enable_prefix_caching=True)
 
     def trace(self, files: Files, num_requests: int, seed: int) -> Trace:

@@ -177,3 +177,13 @@ def test_the_default_stalls_and_leaks_nothing(connector: str, seed: int, is_asyn
     assert scheduler.amin.guard.is_empty
     assert not scheduler.amin_boundary.faults
     assert server.num_loads > 0 or connector == "ExampleConnector"
+
+
+@pytest.mark.parametrize(
+    ("connector", "floor"), [("OffloadingConnector", 1), ("ExampleConnector", 15)]
+)
+def test_next_to_nothing_is_kept_free_where_preemption_swaps(connector: str, floor: int) -> None:
+    """A request whose KV is copied out finds it again: it is forecast to make one token more."""
+    scheduler = make_scheduler(connector, {}, is_async=False)
+    assert seam.swaps(scheduler) == (floor == 1)
+    assert scheduler.amin.memory.floor == floor

@@ -57,9 +57,8 @@ With --client-hints a request may say what is known of its length:
 @click.option(
     "--forecast-floor",
     type=int,
-    default=AminConfig.forecast_floor,
-    show_default=True,
-    help="forecast at least so many more tokens of every request",
+    help="forecast at least so many more tokens of every request  [default: 15; 1 with an "
+    "offloading connector]",
 )
 @click.option(
     "--tail-promise",
@@ -98,7 +97,7 @@ def serve(
     policy: str,
     predictor: str,
     client_hints: bool,
-    forecast_floor: int,
+    forecast_floor: int | None,
     tail_promise: str,
     stream_promise: str,
     lengths_file: str,

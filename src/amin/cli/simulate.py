@@ -102,7 +102,9 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 )
 @click.option("--watermark", default=0.0, show_default=True, help="share kept free at admission")
 @click.option(
-    "--forecast-floor", type=int, help="[default: 1 in unit time, else a block, 15 at most]"
+    "--forecast-floor",
+    type=int,
+    help="[default: 1 in unit time or with eviction swap, else a block, 15 at most]",
 )
 @click.option("--seed", default=0, show_default=True, help="draws the workload, breaks ties")
 @click.option(

@@ -89,9 +89,13 @@ estimate is too high. Where the blocks of a preempted request stay cached (vLLM'
 less for that, and so much of the estimate is promised (docs/default.md has the figures)."""
 
 
-def of_estimate(promise: float, has_prefix_cache: bool) -> float:
+SWAPPED = 0.8
+"""The same where what it held is copied out and in again: FCFS pays next to nothing."""
+
+
+def of_estimate(promise: float, has_prefix_cache: bool, swaps: bool) -> float:
     """What a `promise` in terms of FCFS is of the estimate of what FCFS would do."""
-    return promise * CACHED if has_prefix_cache else promise
+    return promise * (SWAPPED if swaps else CACHED if has_prefix_cache else 1.0)
 
 
 SHARED = 0.5

@@ -11,6 +11,10 @@ FORECAST_FLOOR = 15
 """Tokens that every request is forecast to make at least, with a paged cache; the paper's step is
 one. docs/design.md has the sweep."""
 
+SWAPPED_FLOOR = 1
+"""The same where what a preempted request held is copied out and in again: to leave costs so little
+that memory kept free against it costs more."""
+
 LOOKUPS_PER_STEP = 8
 """Prompts that wait of which, in turn, each step looks up what the prefix cache holds."""
 
@@ -21,6 +25,18 @@ TAIL_PROMISE = 1.0
 """The default of servers: nobody takes longer than FCFS would have made the worst-off take. Of .8,
 .9, 1.0, ... it is also the largest whose 99th percentile is not above stock FCFS's on the workloads
 of `benchmarks/flagship.py`."""
+
+
+def forecast_floor_of(floor: int | None, swaps: bool) -> int:
+    """The floor that is set; where none is, the default, by whether preemption swaps."""
+    return floor if floor is not None else SWAPPED_FLOOR if swaps else FORECAST_FLOOR
+
+
+def check_forecast_floor(floor: int | None) -> None:
+    """Raise `ConfigError` unless it is None (the default) or an integer >= 1."""
+    is_integer = isinstance(floor, int) and not isinstance(floor, bool)
+    if floor is not None and not (is_integer and floor >= 1):
+        raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
 
 
 class Label(NamedTuple):

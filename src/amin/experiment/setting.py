@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from amin.engine.settings import FORECAST_FLOOR, READING_PACE
+from amin.engine.settings import READING_PACE, forecast_floor_of
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
 from amin.engine.simulator.engine import find_policy
@@ -85,6 +85,7 @@ class Setting:
         def chosen(value: int | None, paper: int, vllm: int) -> int:
             return value if value is not None else paper if unit else vllm
 
+        floor = forecast_floor_of(None, self.eviction == "swap")
         # vLLM wants a token of each request in a batch.
         seqs = chosen(self.max_num_seqs, UNLIMITED, min(256, self.max_num_batched_tokens or 256))
         return SimulatorConfig(
@@ -96,7 +97,7 @@ class Setting:
             ),
             enable_prefix_caching=self.enable_prefix_caching,
             watermark=self.watermark,
-            forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, FORECAST_FLOOR)),
+            forecast_floor=chosen(self.forecast_floor, 1, min(self.block_size, floor)),
             eviction=self.eviction or ("restart" if unit and self._may_restart else "recompute"),
             step_time=time if isinstance(time, StepTime) else StepTime.parse(time),
             is_unit_time=unit,

@@ -30,7 +30,7 @@ def test_defaults() -> None:
         policy="expected-volume",
         predictor="online",
         client_hints=False,
-        forecast_floor=15,
+        forecast_floor=None,
         tail_promise=1.0,
         lengths_file="",
         seed=0,

@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 from amin.engine.promise_books import Rates
-from amin.engine.settings import FORECAST_FLOOR, READING_PACE, check_batch, check_scheduling_policy
+from amin.engine.settings import (
+    READING_PACE,
+    check_batch,
+    check_forecast_floor,
+    check_scheduling_policy,
+    forecast_floor_of,
+)
 from amin.engine.simulator.state import (
     POLICY,
     RECOMPUTE,
@@ -31,7 +37,8 @@ class SimulatorConfig:
 
     num_blocks, block_size  the KV cache: blocks that requests can use, tokens in each
     watermark               share of the blocks that vLLM keeps free at admission
-    forecast_floor          forecast at least so many more tokens of every request
+    forecast_floor          forecast at least so many more tokens of every request; None: as many as
+                            is best for this `eviction` (`amin.engine.settings`)
     enable_prefix_caching   blocks keep what they hold until they are used again, so that a request
                             with the same prefix need not compute it; only where eviction is
                             recompute, and not in the paper's model
@@ -56,7 +63,7 @@ class SimulatorConfig:
     max_model_len: int = UNLIMITED
     enable_prefix_caching: bool = False
     watermark: float = 0.0
-    forecast_floor: int = FORECAST_FLOOR
+    forecast_floor: int | None = None
     eviction: str = "recompute"
     step_time: StepTime = field(default_factory=StepTime)
     seconds_per_swapped_token: float = 0.0
@@ -72,11 +79,11 @@ class SimulatorConfig:
             ("max_num_batched_tokens", 1),
             ("long_prefill_token_threshold", 0),
             ("max_model_len", 1),
-            ("forecast_floor", 1),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name}: got {value!r}, allowed: an integer >= {least}")
+        check_forecast_floor(self.forecast_floor)
         check_batch(self.max_num_batched_tokens, self.max_num_seqs)
         check_scheduling_policy(self.scheduling_policy)
         if not 0 < self.reading_pace < math.inf:
@@ -113,6 +120,11 @@ class SimulatorConfig:
     def capacity_tokens(self) -> int:
         """Tokens of the longest request that can run."""
         return min(self.num_blocks * self.block_size, self.max_model_len)
+
+    @property
+    def swaps(self) -> bool:
+        """Whether a preempted request keeps what it held, outside of this memory."""
+        return self.eviction == "swap"
 
     @property
     def lookahead(self) -> int:
@@ -160,7 +172,7 @@ class SimulatorConfig:
             long_prefill_token_threshold=self.long_prefill_token_threshold,
             capacity_tokens=capacity - self.lookahead,
             lookahead=self.lookahead,
-            forecast_floor=self.forecast_floor,
+            forecast_floor=forecast_floor_of(self.forecast_floor, self.swaps),
             rules_of=rules_of,
             preempted_first=int(policy.preempted_first and rules_of != VLLM_PRIORITY),
             has_forecast=int(policy.has_forecast and is_ours),

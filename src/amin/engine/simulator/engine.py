@@ -118,7 +118,7 @@ class SimulatedEngine:
         self.config = config
         self._promise = tail_promise
         if tail_promise is not None:
-            self._promise = of_estimate(tail_promise, config.enable_prefix_caching)
+            self._promise = of_estimate(tail_promise, config.enable_prefix_caching, config.swaps)
         self.seed = seed
         self._policy, self._rules_of = find_policy(policy)
         if self._policy.needs_kept_tokens and config.eviction == "restart":

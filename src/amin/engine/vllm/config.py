@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from amin.engine.settings import (
-    FORECAST_FLOOR,
     READING_PACE,
     TAIL_PROMISE,
+    check_forecast_floor,
     check_stream_promise,
     check_tail_promise,
 )
@@ -38,7 +38,8 @@ class AminConfig:
                        amin_reading_pace in a request's vllm_xargs
     forecast_floor     forecast at least so many more tokens of every request. The paper's step is
                        one token (1); with about a block of a paged cache, a seventh of the work is
-                       recomputed (docs/design.md has the sweep)
+                       recomputed (docs/design.md has the sweep). None: 15, or 1 where vLLM copies
+                       the KV of preempted requests out (an offloading connector)
     tail_promise       nobody takes longer than so many times what the worst-off request
                        present would have taken under FCFS (`amin.engine.promise`); None is off
     stream_promise     tokens that the reader of a streamed reply takes in a second: once a reply
@@ -56,7 +57,7 @@ class AminConfig:
     policy: str = "expected-volume"
     predictor: str = "online"
     client_hints: bool = False
-    forecast_floor: int = FORECAST_FLOOR
+    forecast_floor: int | None = None
     tail_promise: float | None = TAIL_PROMISE
     stream_promise: float | None = READING_PACE
     lengths_file: str = ""
@@ -76,9 +77,7 @@ class AminConfig:
             if not isinstance(getattr(self, name), bool):
                 value = getattr(self, name)
                 raise ConfigError(f"{name}: got {value!r}, allowed: true or false")
-        floor = self.forecast_floor
-        if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
-            raise ConfigError(f"forecast_floor: got {floor!r}, allowed: an integer >= 1")
+        check_forecast_floor(self.forecast_floor)
         check_tail_promise(self.tail_promise)
         check_stream_promise(self.stream_promise)
         budget = self.decision_budget_ms

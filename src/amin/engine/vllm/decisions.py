@@ -16,6 +16,7 @@ import numpy as np
 
 from amin.engine.promise import of_estimate
 from amin.engine.secret import server_secret
+from amin.engine.settings import forecast_floor_of
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.guard import TailGuard
@@ -52,7 +53,9 @@ class Decisions:
         self._num_preemptions = 0
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
-        floor, by_class = config.forecast_floor, self.has_priorities
+        swaps = seam.swaps(scheduler)
+        floor = forecast_floor_of(config.forecast_floor, swaps)
+        by_class = self.has_priorities
         self.clock: Callable[[], float] = time.monotonic
         self.streams = None
         if config.stream_promise is not None:
@@ -69,7 +72,7 @@ class Decisions:
         self.guard = None
         if config.tail_promise is not None:
             capacity = cache.num_blocks * cache.block_size
-            promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler))
+            promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler), swaps)
             seqs = scheduler.scheduler_config.max_num_seqs
             self.guard = TailGuard(self.ledger, promise, capacity, seqs, by_class)
 

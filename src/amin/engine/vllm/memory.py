@@ -45,7 +45,7 @@ class Memory:
         self._cache = cache
         self._ledger = ledger
         self._policy = policy
-        self._floor = floor
+        self.floor = floor
         self._lookahead = seam.num_lookahead_tokens(scheduler)
         self._blocks_per_step = cache.num_blocks_per_step(self._lookahead)
         # Scheduling asynchronously, vLLM sees a request's end, and frees its memory, a step late.
@@ -101,7 +101,7 @@ class Memory:
             return True
         left = request.num_tokens - cached
         self._new_tokens += left
-        steps = max(self._forecast(request) + self._steps_to_free, self._floor)
+        steps = max(self._forecast(request) + self._steps_to_free, self.floor)
         if self._is_ample(steps, len(running), free - blocks_now):
             return True
         if running[-1].request_id == self._candidate:
@@ -217,7 +217,7 @@ class Memory:
             for request in seam.running(self._scheduler):
                 in_flight[request.amin_slot] = seam.num_tokens_in_flight(request)
         steps = self._rules.forecast(self._ledger.table, slots) + self._steps_to_free
-        rows, explained = self._look_ahead(slots, np.maximum(steps, self._floor))
+        rows, explained = self._look_ahead(slots, np.maximum(steps, self.floor))
         self._projection.reset(rows)
         self._is_projected = True
         # What is in use beyond the running requests' own count: prefixes whose first holder left,

@@ -34,8 +34,11 @@ def _trace(num_requests: int = 4000, seed: int = 1) -> Trace:
     )
 
 
-def _latencies(trace: Trace, policy: str, **promises: float) -> np.ndarray:
-    done = SimulatedEngine(CONFIG, policy, predictor="online", **promises).simulate(trace).columns()
+def _latencies(trace: Trace, policy: str) -> np.ndarray:
+    engine = SimulatedEngine(
+        CONFIG, policy, predictor="online", tail_promise=1.0, stream_promise=10.0
+    )
+    done = engine.simulate(trace).columns()
     found: np.ndarray = done.finish_time - done.arrival_time
     return found
 
@@ -48,9 +51,9 @@ def test_classes_that_exchange_their_meaning_cost_nobody() -> None:
     """
     trace = _trace()
     fcfs = _latencies(trace, "vllm-fcfs")
-    told = _latencies(trace, "expected-volume", tail_promise=1.0, stream_promise=10.0)
+    told = _latencies(trace, "expected-volume")
     untold = replace(trace, predicted_class=np.empty(0, np.object_))
-    nothing = _latencies(untold, "expected-volume", tail_promise=1.0, stream_promise=10.0)
+    nothing = _latencies(untold, "expected-volume")
     assert np.percentile(told, 99) < 1.1 * np.percentile(fcfs, 99)
     assert told.max() < 1.1 * fcfs.max()
     assert told.mean() < 0.6 * fcfs.mean()

@@ -21,6 +21,7 @@ from amin.engine.vllm.seam.cache import (
     num_free_blocks,
     num_private_blocks,
     prefix_lookup,
+    swaps,
 )
 from amin.engine.vllm.seam.names import (
     AsyncScheduler,
@@ -112,6 +113,7 @@ __all__ = [
     "step_limits",
     "stock_policy",
     "stock_scheduler",
+    "swaps",
     "waits_at_once",
     "was_cut",
     "why_left_to_vllm",

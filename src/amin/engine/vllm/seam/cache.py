@@ -129,6 +129,15 @@ def has_prefix_cache(scheduler: Any) -> bool:
     return bool(scheduler.kv_cache_manager.enable_caching)
 
 
+OFFLOADING = "OffloadingConnector", "SimpleCPUOffloadConnector"
+"""vLLM's connectors that keep what leaves the KV cache in memory of the CPU."""
+
+
+def swaps(scheduler: Any) -> bool:
+    """Whether a preempted request finds what it held again, outside of the KV cache."""
+    return type(scheduler.connector).__name__ in OFFLOADING
+
+
 def num_free_blocks(scheduler: Any) -> int:
     """Blocks that can be handed out now."""
     return int(scheduler.kv_cache_manager.block_pool.get_num_free_blocks())
