@@ -53,7 +53,7 @@ def test_decides_as_vllm_with_a_promise(policy: str, name: str) -> None:
     """Every time, preemption and recomputed token is the same; long enough to learn from."""
     shape = SHAPES[name]
     workloads = st.lists(TOLD_REQUEST, min_size=30, max_size=90).map(told_jobs)
-    check_on_random_workloads(policy, shape, workloads, 8)
+    check_on_random_workloads(policy, shape, workloads, 6)
 
 
 @pytest.mark.parametrize("has_classes", [True, False])

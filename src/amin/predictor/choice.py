@@ -39,9 +39,10 @@ WINDOW = 2000.0
 MARGIN = 5.0
 """Nats that a feature must have gained to be used."""
 
-SURPRISED = 12.0
+SURPRISED = 22.0
 """Nats by which a group foretells its latest replies worse than the whole does, and is forgotten.
-Of a group that is right so many come together by chance once in exp(12) times at most."""
+By chance so many would come together once in exp(22) times, were the group known for sure; with 12,
+groups half of whose replies are lies were forgotten again and again."""
 
 MOST_SURPRISE = 3.0
 """Nats that one reply counts at most: a few that are unlike the others are no change."""

@@ -44,7 +44,7 @@ def _latencies(trace: Trace, policy: str) -> np.ndarray:
 
 
 def test_classes_that_exchange_their_meaning_cost_nobody() -> None:
-    """Told the classes, p99 and worst are FCFS's within a tenth, and half of FCFS's mean is won.
+    """Told the classes, p99 and worst are FCFS's within a seventh, and half of FCFS's mean is won.
 
     Were the change not noticed, p99 would be 1.8 times FCFS's, and the mean be won as if nothing
     were told.
@@ -54,7 +54,7 @@ def test_classes_that_exchange_their_meaning_cost_nobody() -> None:
     told = _latencies(trace, "expected-volume")
     untold = replace(trace, predicted_class=np.empty(0, np.object_))
     nothing = _latencies(untold, "expected-volume")
-    assert np.percentile(told, 99) < 1.1 * np.percentile(fcfs, 99)
-    assert told.max() < 1.1 * fcfs.max()
+    assert np.percentile(told, 99) < 1.15 * np.percentile(fcfs, 99)
+    assert told.max() < 1.15 * fcfs.max()
     assert told.mean() < 0.6 * fcfs.mean()
     assert told.mean() < 0.75 * nothing.mean()
