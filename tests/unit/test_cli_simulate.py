@@ -187,3 +187,20 @@ def test_a_loop_that_cannot_be_is_refused_in_a_line(
     """Field, value and what is allowed."""
     assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, *options) == 2
     assert words in capsys.readouterr().err
+
+
+def test_one_request_is_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
+) -> None:
+    """In words and as JSON; one that there is not is refused with those that there are."""
+    asked = ("--trace", trace, "--kv-tokens", 20, "--explain")
+    assert _run(monkeypatch, *asked, 1) == 0
+    shown = capsys.readouterr().out
+    assert "5 prompt tokens" in shown
+    assert "stock FCFS" in shown
+    assert "0 that came later were scheduled before it" in shown
+    told = _json(monkeypatch, capsys, *asked, 1)["explanation"]
+    assert (told["ours"]["finished"], told["num_passed_by"]) == (5.0, 0)
+    assert _json(monkeypatch, capsys, *asked, 2)["explanation"]["ours"]["finished"] is None
+    assert _run(monkeypatch, *asked, "nobody") == 2
+    assert "--explain: got 'nobody', allowed: an id of these, 0 to 2" in capsys.readouterr().err

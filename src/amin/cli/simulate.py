@@ -17,6 +17,7 @@ from amin.errors import ConfigError
 from amin.predictor.catalog import ALLOWED
 
 if TYPE_CHECKING:
+    from amin.experiment.explanation import Explanation
     from amin.experiment.run import Run
     from amin.experiment.traffic import Traffic
 
@@ -28,6 +29,8 @@ Examples:
       --step-time linear:0.03,0.00015 --policy vllm-fcfs --records records.csv --json
   amin simulate --workload sessions --load 1.2 --kv-tokens 16384 --block-size 16 \\
       --step-time linear:0.03,0.00015 --enable-prefix-caching --policy expected-volume
+  amin simulate --workload lmsys-like --load 1.5 --kv-tokens 8176 --block-size 16 \\
+      --step-time linear:0.03,0.00015 --policy expected-volume --tail-promise 1 --explain 700
 \b
 A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
 lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
@@ -110,6 +113,12 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option(
     "--records", type=click.Path(path_type=Path), help="write a CSV with a row per request"
 )
+@click.option(
+    "--explain",
+    metavar="REQUEST",
+    help="say of one request, by its id or its number from 0 on, who passed it, why it went when "
+    "it did, and what stock FCFS would have done with it",
+)
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def simulate(
     trace: str | None,
@@ -120,6 +129,7 @@ def simulate(
     closed_loop: int | None,
     think_time: float,
     records: Path | None,
+    explain: str | None,
     as_json: bool,
     **settings: object,
 ) -> None:
@@ -144,10 +154,20 @@ def simulate(
     run = Run(setting, simulation)
     if records is not None:
         _write_records(run, records)
+    told = None
+    if explain is not None:
+        from amin.experiment.explanation import explain as explained
+
+        told = explained(simulation, explain)
     if as_json:
-        click.echo(json.dumps({**run.as_dict(), "wall_time_s": seconds}, indent=2))
+        numbers = {**run.as_dict(), "wall_time_s": seconds}
+        if told is not None:
+            numbers["explanation"] = told.as_dict()
+        click.echo(json.dumps(numbers, indent=2))
         return
     _print(run, traffic, seconds)
+    if told is not None:
+        _print_explanation(told, run)
 
 
 def _write_records(run: Run, path: Path) -> None:
@@ -164,6 +184,17 @@ def _write_records(run: Run, path: Path) -> None:
         raise ConfigError(f"--records: {path}: cannot be written ({error.strerror})") from error
     finally:
         staging.unlink(missing_ok=True)
+
+
+def _print_explanation(told: Explanation, run: Run) -> None:
+    from amin.cli.explanation import life_table, sentences
+    from amin.report.terminal import console
+
+    out = console()
+    out.print()
+    out.print(life_table(told, run.simulation.engine.name))
+    for sentence in sentences(told, run.setting.tail_promise):
+        out.print(sentence, highlight=False)
 
 
 def _print(run: Run, traffic: Traffic, seconds: float) -> None:

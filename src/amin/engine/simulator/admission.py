@@ -28,6 +28,7 @@ from amin.engine.simulator.prefix_cache import cached_prefix, note_full, take
 from amin.engine.simulator.running import num_blocks_for, running_slots, slot_at
 from amin.engine.simulator.state import (
     BLOCKS,
+    BY_PROMISE,
     CANDIDATE,
     CANDIDATE_COLUMN,
     CANDIDATE_TOKENS,
@@ -104,6 +105,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         left = tokens - start
         if limits.has_forecast and not _is_forecast_to_fit(state, limits, rules, slot, left):
             break
+        if np.isnan(state.times[slot, FIRST_SCHEDULED]):
+            state.facts[slot, BY_PROMISE] = due >= 0 and due != state.heap[HEAP_SLOT, 0]
         if due >= 0:
             remove(state.heap, counts[NUM_WAITING], slot)
         else:

@@ -21,6 +21,7 @@ from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.state import (
     ARRIVAL,
+    BY_PROMISE,
     FINISH,
     FIRST_SCHEDULED,
     FIRST_TOKEN,
@@ -111,6 +112,12 @@ class Simulation:
         """The feature of a request that foretold lengths best; None where nothing was learned."""
         has_values = [bool((column > ALL).any()) for column in self.state.groups.T]
         return best_feature(self.state.gains, has_values)
+
+    @property
+    def went_by_promise(self) -> Array:
+        """Of each request of the trace whether a promise, and not the policy's order, made it go
+        when it was first scheduled."""
+        return self._whole(self.state.facts[:, BY_PROMISE]) > 0
 
     def columns(self) -> Columns:
         """What happened to each request of the trace, for the metrics."""

@@ -80,9 +80,11 @@ RECOMPUTE, RESTART, SWAP = range(3)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
-# of its pages; whether max_tokens cuts it; who follows it, or -1; and whether the loop must stop
-# before it arrives, for Python to say something of it.
-LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT, NEXT, IS_ASKED = range(10)
+# of its pages; whether max_tokens cuts it; who follows it, or -1; whether the loop must stop
+# before it arrives, for Python to say something of it; and whether a promise made it go first.
+(
+    LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT, NEXT, IS_ASKED, BY_PROMISE,
+) = range(11)  # fmt: skip
 
 # What `State.times` has of each request: seconds, NaN before; what breaks ties of victims; the
 # seconds for which it thinks before it follows another; and what breaks ties of whoever arrives as
@@ -218,7 +220,7 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     lanes[:, FREE] = np.arange(at_most)[::-1]
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, IS_ASKED + 1), np.int64),
+        facts=np.zeros((num_requests, BY_PROMISE + 1), np.int64),
         times=np.full((num_requests, DRAW + 1), np.nan),
         readers=new_readers(num_requests),
         shared=np.zeros(num_requests, np.int64),
