@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from amin.arrays import Ints
 from amin.experiment.evaluation import evaluate, latencies
 from amin.experiment.example import BLOCK_SIZE, LOAD, STEP_TIME
 from amin.experiment.replies import replies_of
@@ -40,7 +41,7 @@ from amin.workload.csv_trace import opened
 from amin.workload.generate import arrival_times
 from amin.workload.json_trace import num_tokens
 from amin.workload.log import is_log, read_log
-from amin.workload.trace import Ints, Trace
+from amin.workload.trace import Trace
 
 POLICIES = "expected-volume+1~10", "expected-volume"
 SHARE_SERVED = 0.2

@@ -19,11 +19,9 @@ arrivals: prompt tokens that are to be computed, and the work of a request.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.arrays import Floats
 from amin.jit import called_njit
-
-Floats = npt.NDArray[np.float64]
 
 # Of each class: the work and the number of requests that the latest one to arrive has found, and
 # its own number, from 1 on; how much the number found varies; and what the last `LAG` have found.

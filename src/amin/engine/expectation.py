@@ -6,8 +6,7 @@ where it tells a lower bound alone, that and what is learned of those who reach 
 
 from __future__ import annotations
 
-from amin.engine.crowd import Floats
-from amin.engine.projection import Ints
+from amin.arrays import Floats, Floats3, Ints
 from amin.engine.promise_books import Rates
 from amin.engine.rows import (
     LOWER,
@@ -20,7 +19,7 @@ from amin.engine.rows import (
 from amin.jit import cached_njit, called_njit
 from amin.policy.volume import HALF_A_BLOCK
 from amin.predictor.choice import group_of
-from amin.predictor.survival import ALL, TOLD, Floats3, remaining
+from amin.predictor.survival import ALL, TOLD, remaining
 
 
 @called_njit

@@ -7,7 +7,7 @@ Compiled code has no heap of its own that lives across calls, and a simulation i
 
 from __future__ import annotations
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.jit import called_njit
 
 KEY, TIE, SLOT, LEVEL = range(4)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amin.engine.crowd import NEWEST_FOUND, NUMBER, TYPICAL_PROMPT, TYPICAL_WORK, Floats
+from amin.arrays import Floats, Floats3, Ints
+from amin.engine.crowd import NEWEST_FOUND, NUMBER, TYPICAL_PROMPT, TYPICAL_WORK
 from amin.engine.expectation import expect_slot, work_of
-from amin.engine.projection import Ints
 from amin.engine.promise_books import (
     ARRIVAL_NUMBER,
     CHANGE,
@@ -50,7 +50,7 @@ from amin.engine.rows import (
 )
 from amin.jit import cached_njit, called_njit
 from amin.predictor.choice import learned_group
-from amin.predictor.survival import ALL, Floats3, remaining
+from amin.predictor.survival import ALL, remaining
 
 PRESENT_PER_END = 64
 """With many present, so many are looked at again for each end, and not all each time."""

@@ -10,11 +10,9 @@ the queue's length.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.arrays import Ints
 from amin.jit import cached_njit, called_njit
-
-Ints = npt.NDArray[np.int64]
 
 
 class Projection:

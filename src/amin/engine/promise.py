@@ -31,16 +31,15 @@ Compiled, over the arrays of `amin.engine.promise_books`. A request is a slot.
 
 from __future__ import annotations
 
+from amin.arrays import Floats, Ints
 from amin.engine.crowd import (
     NEWEST_FOUND,
     NUM_PRESENT,
     TYPICAL_WORK,
-    Floats,
     grows,
     is_closed,
 )
 from amin.engine.heap import SLOT, pop
-from amin.engine.projection import Ints
 from amin.engine.promise_books import (
     ARRIVAL_NUMBER,
     CHANGE,

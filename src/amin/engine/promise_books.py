@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amin.engine.crowd import Floats, joins_crowd, new_crowd
+from amin.arrays import Floats, Ints
+from amin.engine.crowd import joins_crowd, new_crowd
 from amin.engine.heap import push, remove
-from amin.engine.projection import Ints
 from amin.jit import cached_njit, called_njit
 
 # What `noted` has of each request. As of its arrival: the work done so far; the work that it found,

@@ -11,12 +11,9 @@ whoever observes them. Times are seconds on one clock.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from amin.engine.projection import Ints
+from amin.arrays import Floats, Ints
 from amin.jit import cached_njit, called_njit
-
-Floats = npt.NDArray[np.float64]
 
 # What a row has: seconds that a reader takes for a token, 0 where nobody reads along; when the next
 # token that has not been made is wanted; when the last one came, and how many have; the longest gap

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.jit import cached_njit, called_njit
 from amin.policy.compiled import COLUMN
 

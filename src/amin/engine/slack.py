@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.projection import Ints
-from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, Floats
+from amin.arrays import Floats, Ints
+from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED
 from amin.engine.rows import MAX_TOKENS, num_tokens
 from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.jit import cached_njit, called_njit

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.arrays import Floats, Ints
 from amin.engine.heap import KEY, SLOT, push, remove
-from amin.engine.projection import Ints
-from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, Floats
+from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED
 from amin.jit import cached_njit
 
 SECONDS_AHEAD = 8.0

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
+from amin.arrays import Floats, Ints
 from amin.experiment.comparison import named
 from amin.experiment.load import at_load
 from amin.experiment.run import simulate
@@ -28,9 +29,7 @@ from amin.predictor.lengths import LearnedLengths
 from amin.predictor.online import COVERAGE
 from amin.predictor.survival import ALL, FINISHED, IS_LEARNED, probability
 from amin.request import LengthEstimate, Request
-from amin.workload.trace import Ints, Texts, Trace
-
-Floats = npt.NDArray[np.float64]
+from amin.workload.trace import Texts, Trace
 
 BURN_IN = 0.2
 """Of a trace, the first part, in which a predictor may still be learning."""

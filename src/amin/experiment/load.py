@@ -14,9 +14,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats
 from amin.engine.simulator import SimulatorConfig
 from amin.errors import ConfigError
-from amin.workload.trace import Floats, Trace
+from amin.workload.trace import Trace
 
 
 def capacity(trace: Trace, config: SimulatorConfig) -> float:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.arrays import Floats, Floats3, Ints
 from amin.jit import cached_njit, called_njit
 from amin.predictor.features import CLASS, TOLD_LENGTH
 from amin.predictor.survival import (
@@ -24,9 +25,6 @@ from amin.predictor.survival import (
     JUDGED,
     SURPRISE,
     TOLD,
-    Floats,
-    Floats3,
-    Ints,
     begin_anew,
     known,
     lower_bound,

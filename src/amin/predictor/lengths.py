@@ -12,14 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from amin.arrays import Floats, Ints
 from amin.predictor.choice import MARGIN, group_of, judge, lower_bound_of, new_gains
 from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
     CUT,
     FINISHED,
     HELD,
-    Floats,
-    Ints,
     begin_anew,
     is_due,
     new_survival,

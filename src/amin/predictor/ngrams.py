@@ -12,12 +12,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats, Ints
 from amin.jit import cached_njit, called_njit
 from amin.prompt_text import both_ends
 
 Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
 

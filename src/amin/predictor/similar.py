@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
 from amin.jit import cached_njit
 from amin.predictor.interface import Predictor
 from amin.predictor.ngrams import (
     NUM_BUCKETS,
-    Floats,
-    Ints,
     Weights,
     as_bytes,
     ngrams,

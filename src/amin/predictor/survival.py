@@ -12,13 +12,9 @@ bins, exact up to 64 tokens and some 3 % wide beyond, so that memory and time ar
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.arrays import Floats3, Ints
 from amin.jit import cached_njit, called_njit, inlined_njit
-
-Floats3 = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # What a `new_survival` has of each group and bin: replies that ended there; that were cut there; of
 # which so much is made, now; what remains, on average, for one that reached the bin's first

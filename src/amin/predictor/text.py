@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from amin.arrays import Floats
 from amin.errors import ConfigError
 from amin.predictor.interface import Predictor
-from amin.predictor.ngrams import NUM_BUCKETS, Floats, Weights, as_bytes, score
+from amin.predictor.ngrams import NUM_BUCKETS, Weights, as_bytes, score
 from amin.predictor.saved import save
 from amin.request import LengthEstimate, Request
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
-from amin.predictor.ngrams import NUM_BUCKETS, Floats, Ints, as_bytes, ngrams
+from amin.predictor.ngrams import NUM_BUCKETS, as_bytes, ngrams
 from amin.predictor.text import LEVELS, TextModel
 
 ALPHA = 300.0

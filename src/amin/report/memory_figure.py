@@ -9,15 +9,14 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from numpy.typing import NDArray
 
+from amin.arrays import Floats
 from amin.metrics.throughput import first_arrival_time
 from amin.record import RunResult
 from amin.report import svg
 from amin.report.label import labels
 
 _MAX_POINTS = 600
-Floats = NDArray[np.float64]
 
 
 def memory_figure(results: Sequence[RunResult]) -> Markup:

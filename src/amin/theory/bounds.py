@@ -7,9 +7,8 @@ tokens holds s + a, every active request makes one a step.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from amin.arrays import Ints
 
 
 def volumes(prompt: Ints, output: Ints) -> Ints:

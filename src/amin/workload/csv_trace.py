@@ -20,9 +20,10 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
 from amin.workload.columns import OPTIONAL_NUMBERS, OPTIONAL_TEXTS, Columns, columns_of
-from amin.workload.trace import Floats, Ints, Texts, Trace
+from amin.workload.trace import Texts, Trace
 
 MAX_ROWS = 20_000_000
 """What fits into memory with the state of a simulation, some 6 GB."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from amin.arrays import Ints
 from amin.errors import ConfigError, UnknownNameError
-from amin.workload.trace import Ints, Trace
+from amin.workload.trace import Trace
 
 
 def two_point(lower: int, upper: int, share_short: float, rng: np.random.Generator, n: int) -> Ints:

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from amin.arrays import Floats
 from amin.errors import ConfigError, UnknownNameError
 from amin.workload.agents import agents
 from amin.workload.lmsys_like import NOMINAL_FLOORS, embedded_replies, lmsys_like
 from amin.workload.templates import with_templates
-from amin.workload.trace import Floats, Trace
+from amin.workload.trace import Trace
 from amin.workload.turns import as_conversations
 
 LMSYS_LIKE = "lmsys-like"

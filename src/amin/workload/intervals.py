@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from amin.arrays import Ints
 from amin.errors import ConfigError
 from amin.workload.confusion import Confusion
-from amin.workload.trace import Ints, Trace
+from amin.workload.trace import Trace
 
 ALLOWED = "none, all:L,U, bins:WIDTH, relative:X (0 <= X < 1), exact or classes:X"
 

@@ -16,8 +16,8 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.arrays import Ints
 from amin.errors import ConfigError
 from amin.workload.trace import Trace
 
@@ -27,8 +27,6 @@ NOMINAL_FLOORS = (2, 42, 141, 294, 503)
 _CLASS_NAMES = np.array([str(c) for c in range(len(NOMINAL_FLOORS))], np.object_)
 
 MAX_TOKENS = 511
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

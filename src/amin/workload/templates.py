@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from amin.arrays import Ints
 from amin.errors import ConfigError
 from amin.workload.hashed_prompt import UNIT, part_of
-from amin.workload.trace import Ints, Trace
+from amin.workload.trace import Trace
 
 
 def with_templates(

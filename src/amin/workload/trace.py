@@ -12,12 +12,11 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
 from amin.request import LengthEstimate, Request
 from amin.workload.interface import Job
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
 
 _MAY_BE_EMPTY = (

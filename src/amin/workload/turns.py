@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
 from amin.workload.hashed_prompt import part_of
-from amin.workload.trace import Floats, Ints, Trace, as_objects
+from amin.workload.trace import Trace, as_objects
 
 MEAN_TURNS, MEAN_THINK_TIME, MAX_CONTEXT = 4.0, 20.0, 2048
 """Made, not measured: questions of a conversation and seconds between a reply and the next one."""

@@ -5,7 +5,7 @@ As `amin.workload.arrivals`, which other engines are driven by.
 
 from __future__ import annotations
 
-from amin.engine.projection import Ints
+from amin.arrays import Floats, Ints
 from amin.engine.rows import ARRIVAL_INDEX
 from amin.engine.simulator.state import (
     ARRIVAL,
@@ -21,7 +21,6 @@ from amin.engine.simulator.state import (
     THINK_TIME,
     TIE,
     VLLM_PRIORITY,
-    Floats,
     Limits,
     State,
 )

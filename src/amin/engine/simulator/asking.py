@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec import structs
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.engine.rows import ADMISSION, LOWER, MAX_TOKENS, UPPER
 from amin.engine.simulator.groups import ANEW
 from amin.engine.simulator.state import (

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Floats, Ints
 from amin.engine.promise import of_estimate
 from amin.engine.reading import SECONDS_EACH, seconds_each
 from amin.engine.rows import (
@@ -44,7 +44,6 @@ from amin.engine.simulator.state import (
     THINK_TIME,
     VLLM_FCFS,
     VLLM_PRIORITY,
-    Floats,
     Limits,
     State,
     new_state,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.predictor.features import (
     FEATURES,
     MAX_CANDIDATES,

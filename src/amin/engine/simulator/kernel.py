@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.arrays import Floats
 from amin.engine.promise import look_further
 from amin.engine.reading import gets
 from amin.engine.rows import LOWER, NUM_CACHED, NUM_PROMPT
@@ -57,7 +58,6 @@ from amin.engine.simulator.state import (
     TOKENS,
     WORK_DONE,
     Cost,
-    Floats,
     Limits,
     State,
 )

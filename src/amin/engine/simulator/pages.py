@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.workload.hashed_prompt import HashedPrompt
 from amin.workload.trace import Texts
 

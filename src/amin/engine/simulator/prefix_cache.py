@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.jit import called_njit, inlined_njit
 
 # What `State.pages` has of each page: the first page of the trace that holds the same tokens after

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.arrays import Ints
 from amin.engine.expectation import expect
 from amin.engine.heap import push
 from amin.engine.hindsight import (
@@ -16,7 +17,6 @@ from amin.engine.hindsight import (
     found_by,
     remaining_work,
 )
-from amin.engine.projection import Ints
 from amin.engine.promise_books import Found, level_of
 from amin.engine.rows import (
     ADMISSION,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from amin.engine.projection import Ints
+from amin.arrays import Ints
 from amin.engine.reading import (
     GAP_BEGAN,
     LONGEST_GAP,

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from amin.engine.projection import Ints
+from amin.arrays import Floats, Floats3, Ints
 from amin.engine.promise_books import Rates, new_guard
 from amin.engine.reading import new_readers
 from amin.engine.simulator.prefix_cache import new_cache
@@ -20,10 +19,8 @@ from amin.engine.stream_promise import new_returning
 from amin.policy.compiled import Table
 from amin.predictor.choice import new_gains
 from amin.predictor.features import FEATURES, NUM_GROUPS
-from amin.predictor.survival import TOLD, Floats3, new_survival
+from amin.predictor.survival import TOLD, new_survival
 from amin.request import RequestView
-
-Floats = npt.NDArray[np.float64]
 
 # Whose rules decide.
 POLICY, VLLM_FCFS, VLLM_PRIORITY = range(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from amin.arrays import Ints
 from amin.engine.hindsight import (
     Books,
     enters,
@@ -16,7 +17,6 @@ from amin.engine.hindsight import (
     wait_again,
     waits_with,
 )
-from amin.engine.projection import Ints
 from amin.engine.promise import look_further, overdue, where_shared
 from amin.engine.promise_books import (
     EXPECTED,

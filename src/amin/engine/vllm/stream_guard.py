@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.engine.projection import Ints
-from amin.engine.reading import SECONDS_EACH, Floats, all_get, new_readers, seconds_each
+from amin.arrays import Floats, Ints
+from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
 from amin.engine.rows import NUM_OUTPUT
 from amin.engine.slack import (
     MOST_TO_SLACK,

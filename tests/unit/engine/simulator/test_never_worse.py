@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from amin.arrays import Ints
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.state import ARRIVAL, FINISH
 from amin.experiment.load import at_load
 from amin.workload.generate import generate
-from amin.workload.trace import Ints, Trace
+from amin.workload.trace import Trace
 
 CONFIG = SimulatorConfig(511, 16)
 NOBODY = np.empty(0, np.object_)

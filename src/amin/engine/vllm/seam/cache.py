@@ -9,12 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from amin.arrays import Ints
 from amin.engine.vllm.seam.names import FullAttentionSpec, Request
 from amin.engine.vllm.seam.step import num_lookahead_tokens
-
-Ints = npt.NDArray[np.int64]
 
 UNBOUNDED = 2**40
 """More tokens than any request has."""
