@@ -25,9 +25,9 @@ from rich.console import Console
 
 from amin.engine.settings import READING_PACE, TAIL_PROMISE
 from amin.engine.vllm.config import AminConfig
+from amin.experiment.cell import Cell
 from amin.experiment.map import MapConfig, shipped_map
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell
 from amin.experiment.traffic import Traffic
 from amin.metrics.latency import e2e_latencies
 from amin.metrics.streaming import share_paused

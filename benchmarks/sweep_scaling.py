@@ -10,9 +10,10 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from amin.experiment.cell import Cell
 from amin.experiment.comparison import cells_of
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell, sweep
+from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
 
 POLICIES = ("vllm-fcfs", "vllm-priority", "amin-static", "amin-dynamic")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from amin.engine.settings import READING_PACE, TAIL_PROMISE, Label
 from amin.errors import ConfigError
+from amin.experiment.cell import Row
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Row
 from amin.experiment.traffic import Traffic
 from amin.report.terminal import Track
 

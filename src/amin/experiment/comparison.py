@@ -15,8 +15,9 @@ from rich.table import Table
 
 from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
 from amin.errors import ConfigError
+from amin.experiment.cell import Cell, Row
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell, Row, sweep
+from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
 from amin.policy.interface import Policy
 from amin.report.terminal import Track

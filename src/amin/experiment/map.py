@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from amin.errors import ConfigError
+from amin.experiment.cell import Cell, Row
 from amin.experiment.comparison import named
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell, Row, sweep
+from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
 from amin.report.terminal import Track
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amin.errors import ConfigError
-
-if TYPE_CHECKING:
-    from amin.experiment.sweep import Cell, Row
+from amin.experiment.cell import Cell, Row
 
 MAX_RETRIES = 5
 """How often a cell is run again whose worker died: cells are pure, so again is as good."""

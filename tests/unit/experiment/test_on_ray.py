@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from amin.experiment.cell import Cell
 from amin.experiment.comparison import cells_of
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell, sweep
+from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
 
 ray = pytest.importorskip("ray", reason="Ray is an extra: pip install 'amin[ray]'")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from amin.errors import AminError, ConfigError, ConformanceError
+from amin.experiment.cell import Cell
 from amin.experiment.comparison import cells_of, compare
 from amin.experiment.setting import Setting
-from amin.experiment.sweep import Cell, sweep
+from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
 from amin.policy.catalog import get_policy
 from amin.policy.interface import Policy
