@@ -192,7 +192,7 @@ def _print_explanation(told: Explanation, run: Run) -> None:
 
     out = console()
     out.print()
-    out.print(life_table(told, run.simulation.engine.name))
+    out.print(life_table(told, run.simulation.policy))
     for sentence in sentences(told, run.setting.tail_promise):
         out.print(sentence, highlight=False)
 

@@ -78,7 +78,7 @@ def explain(simulation: Simulation, request_id: str) -> Explanation:
     trace = simulation.trace
     row = _row_of(trace, request_id)
     done = simulation.columns()
-    stock = SimulatedEngine(simulation.engine.config, "vllm-fcfs").simulate(trace).columns()
+    stock = SimulatedEngine(simulation.config, "vllm-fcfs").simulate(trace).columns()
     came, went = done.arrival_time, done.first_scheduled_time
     later, earlier = came > came[row], came < came[row]
     is_present = (stock.arrival_time <= done.finish_time[row]) & (stock.finish_time > came[row])

@@ -46,7 +46,7 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""
         return {
-            "policy": self.simulation.engine.name,
+            "policy": self.simulation.policy,
             "engine": "unit-time" if self.setting.is_unit_time else "vllm-model",
             "kv_tokens": self.setting.kv_tokens,
             "seed": self.setting.seed,

@@ -170,7 +170,9 @@ class SimulatedEngine:
             predictor = deepcopy(self._predictor) if self._asks else None
             asking = Asking(predictor, told, has_groups)
             now.facts[:, IS_ASKED] = 1
-        return Simulation(self, trace, accepted, limits, now, asking)
+        return Simulation(
+            self.name, self.rules, self.config, self.seed, trace, accepted, limits, now, asking
+        )
 
     def _capped(self, ours: Trace) -> Trace:
         """No reply is longer than the model's longest sequence leaves room for, as vLLM has it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from amin.engine.reading import (
 )
 from amin.engine.rows import LOWER, NUM_PREEMPTIONS, UPPER
 from amin.engine.simulator.asking import Asking
+from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.kernel import ASKS, ENDED, LIVELOCK, run_steps
 from amin.engine.simulator.state import (
     ARRIVAL,
@@ -37,13 +37,11 @@ from amin.engine.simulator.state import (
 )
 from amin.errors import PolicyError
 from amin.metrics.columns import Array, Columns
+from amin.policy.compiled import Rules
 from amin.predictor.lengths import best_feature
 from amin.predictor.survival import ALL
 from amin.record import RequestRecord, RunResult, StepSample
 from amin.workload.trace import Trace
-
-if TYPE_CHECKING:
-    from amin.engine.simulator.engine import SimulatedEngine
 
 STEPS_PER_SLICE = 100_000
 """Steps between two looks at what the user wants: some tenths of a second."""
@@ -56,10 +54,14 @@ Progress = Callable[[int], None]
 class Simulation:
     """A run in columns: `accepted` are the rows of `trace` that `state` has, in its order.
 
-    `asking` has the predictor's answers while it goes on, where it learns from the run itself.
+    `policy` names the one that decides, by its compiled `rules`; `seed` breaks ties. `asking` has
+    the predictor's answers while it goes on, where it learns from the run itself.
     """
 
-    engine: SimulatedEngine
+    policy: str
+    rules: Rules
+    config: SimulatorConfig
+    seed: int
     trace: Trace
     accepted: Ints
     limits: Limits
@@ -71,14 +73,14 @@ class Simulation:
 
         Raises `PolicyError` where that never comes.
         """
-        rules, cost = self.engine.rules, self.engine.config.cost
+        rules, cost = self.rules, self.config.cost
         status = run_steps(self.state, self.limits, rules, cost, num_steps)
         while status == ASKS and self.asking is not None:
             self.asking.answer(self.state)
             status = run_steps(self.state, self.limits, rules, cost, num_steps)
         if status == LIVELOCK:
             raise PolicyError(
-                f"policy {self.engine.name!r} with eviction {self.engine.config.eviction!r}: "
+                f"policy {self.policy!r} with eviction {self.config.eviction!r}: "
                 f"livelock, no request ended in {self.limits.max_steps_without_end:,} steps; "
                 "allowed: a preemption_order that spares those who are nearest to their end"
             )
@@ -144,15 +146,15 @@ class Simulation:
 
     def result(self) -> RunResult:
         """The run as every engine returns it, its records in the order of the trace."""
-        config, samples = self.engine.config, self.state.samples[: self.state.counts[NUM_SAMPLES]]
+        config, samples = self.config, self.state.samples[: self.state.counts[NUM_SAMPLES]]
         done = self.columns()
         columns = {field.name: getattr(done, field.name) for field in fields(Columns)}
         columns["num_prompt_tokens"] = self.trace.num_prompt_tokens
         rows = zip(*(values.tolist() for values in columns.values()), strict=True)
         return RunResult(
-            policy=self.engine.name,
+            policy=self.policy,
             engine="simulator",
-            seed=self.engine.seed,
+            seed=self.seed,
             num_blocks=config.num_blocks,
             block_size=config.block_size,
             records=[
