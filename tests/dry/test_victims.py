@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from vllm.v1.core.sched.interface import PauseState
 
 from amin.workload.interface import Job
 
@@ -93,3 +94,22 @@ def test_nobody_leaves_while_memory_lasts(stepper: MakeStepper, job: MakeJob) ->
     run.add(*(job(str(i), 4, 5) for i in range(8)))
     run.finish()
     assert run.preempted == []
+
+
+def test_nobody_makes_way_while_the_server_is_paused(
+    stepper: MakeStepper, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom room is made for could not be admitted; when it goes on, one leaves for it."""
+    run = stepper("expected-volume", num_gpu_blocks=15, stream_promise=10.0)
+    run.add(job("a", 16, 30), job("b", 44, 10))
+    run.step(2)
+    waiting = run.scheduler.requests["b"]
+    assert sorted(run.running) == ["a"]
+    monkeypatch.setattr(run.scheduler.amin.streams, "about_to_wait", lambda: waiting)
+    monkeypatch.setattr(run.scheduler.amin.streams, "who_makes_way", lambda *given: [0])
+    run.scheduler.set_pause_state(PauseState.PAUSED_ALL)
+    run.step()
+    assert run.preempted == []
+    run.scheduler.set_pause_state(PauseState.UNPAUSED)
+    run.step()
+    assert run.preempted == ["a"]

@@ -115,7 +115,7 @@ class Decisions:
             return []
         self.streams.begin_step(self.clock())
         waits = self.streams.about_to_wait()
-        if waits is None or self.has_priorities:
+        if waits is None or self.has_priorities or seam.is_paused(self._scheduler):
             return []
         return self.memory.who_makes_way(waits)
 

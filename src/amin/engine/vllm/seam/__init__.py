@@ -52,6 +52,7 @@ from amin.engine.vllm.seam.requests import (
 from amin.engine.vllm.seam.skipped import own_skipped_queue
 from amin.engine.vllm.seam.step import (
     is_full,
+    is_paused,
     note_preempted,
     num_lookahead_tokens,
     num_tokens_in_flight,
@@ -92,6 +93,7 @@ __all__ = [
     "found_on_admission",
     "has_prefix_cache",
     "is_full",
+    "is_paused",
     "logger",
     "max_output_tokens",
     "missing_names",

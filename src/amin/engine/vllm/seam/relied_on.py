@@ -48,6 +48,7 @@ RELIED_ON_ATTRIBUTES = (
     "num_lookahead_tokens",
     "num_waiting_for_streaming_input",
     "_inflight_prefills",
+    "pause_state",
     "lora_config",
     "num_spec_tokens",
     "connector",

@@ -23,6 +23,11 @@ def is_full(scheduler: Any) -> bool:
     return bool(num_active >= scheduler.max_num_running_reqs)
 
 
+def is_paused(scheduler: Any) -> bool:
+    """Whether an operator has paused it (vLLM's PauseState): then nobody is to be made room for."""
+    return bool(scheduler.pause_state)
+
+
 def prompts_being_computed(scheduler: Any) -> Collection[Request]:
     """The running requests that have prompt left to compute after their latest step."""
     requests: Collection[Request] = scheduler._inflight_prefills
