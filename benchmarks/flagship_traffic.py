@@ -1,6 +1,6 @@
 """What arrives in `benchmarks.flagship`: chat, templates, conversations, users who wait, outliers.
 
-Loads of chat alone are requests a second, of which 511 blocks serve about 5. All others are
+Loads of `BY_RATE` alone are requests a second, of which 511 blocks serve about 5. All others are
 multiples of what stock FCFS serves of the same requests when they are all there at once, and nobody
 thinks, prefix caching included: what is shared is no load. Of closed loops the load is a number of
 users, each of whom asks again when a reply has ended. Where KV is offloaded, who is preempted is
@@ -30,6 +30,9 @@ SESSIONS_BLOCKS = 2_047
 MOONCAKE_BLOCKS = 16_384
 SHORT_REPLIES = 10, 31
 SWAP_SECONDS = 5e-6
+BY_RATE = "chat", "offload"
+"""Whose load is requests a second."""
+
 OUTLIER_SECONDS, OUTLIER_TOKENS = 40.0, 4000
 
 CLOSED = {
@@ -82,11 +85,11 @@ class Traffic:
         trace = lmsys_like(
             served(files.replies),
             num_requests=num_requests,
-            requests_per_second=self.load if self.kind in ("chat", "offload") else 5.0,
+            requests_per_second=self.load if self.kind in BY_RATE else 5.0,
             seed=seed,
             class_priorities=True,
         )
-        if self.kind in ("chat", "offload"):
+        if self.kind in BY_RATE:
             return trace
         if self.kind == "swap":
             return _with_exchanged_classes(_at_multiple(trace, self, seed))

@@ -116,8 +116,8 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option(
     "--explain",
     metavar="REQUEST",
-    help="say of one request, by its id or its number from 0 on, who passed it, why it went when "
-    "it did, and what stock FCFS would have done with it",
+    help="say of one request, by its id (where there are no ids, its number from 0 on), who passed "
+    "it, why it went when it did, and what stock FCFS would have done with it",
 )
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def simulate(

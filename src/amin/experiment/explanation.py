@@ -16,6 +16,7 @@ from amin.engine.simulator import SimulatedEngine
 from amin.engine.simulator.simulation import Simulation
 from amin.errors import ConfigError
 from amin.metrics.columns import Columns
+from amin.metrics.summary import for_json
 from amin.workload.trace import Trace
 
 
@@ -70,7 +71,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, ready for JSON: what never happened is None."""
-        return _without_nan(asdict(self))
+        return for_json(asdict(self))
 
 
 def explain(simulation: Simulation, request_id: str) -> Explanation:
@@ -95,15 +96,6 @@ def explain(simulation: Simulation, request_id: str) -> Explanation:
         by_promise=bool(simulation.went_by_promise[row]),
         worst_of_fcfs=float(took.max()) if took.size else math.nan,
     )
-
-
-def _without_nan(found: dict[str, Any]) -> dict[str, Any]:
-    def cell(value: Any) -> Any:
-        if isinstance(value, dict):
-            return _without_nan(value)
-        return None if isinstance(value, float) and math.isnan(value) else value
-
-    return {name: cell(value) for name, value in found.items()}
 
 
 def _row_of(trace: Trace, request_id: str) -> int:

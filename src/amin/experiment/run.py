@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from amin.engine.simulator import Simulation
 from amin.engine.simulator.simulation import Progress
 from amin.experiment.load import rho
 from amin.experiment.setting import Setting
-from amin.metrics.summary import Summary, summary_of
+from amin.metrics.summary import Summary, for_json, summary_of
 from amin.record import RunResult
 from amin.workload.interface import Job, check_workload
 from amin.workload.trace import Trace
@@ -45,17 +44,18 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""
-        return {
+        numbers = {
             "policy": self.simulation.policy,
             "engine": "unit-time" if self.setting.is_unit_time else "vllm-model",
             "kv_tokens": self.setting.kv_tokens,
             "seed": self.setting.seed,
-            **self.summary.as_dict(),
+            **asdict(self.summary),
             "peak_kv_tokens": self.simulation.peak_kv_tokens,
             "num_steps": self.simulation.num_steps,
             "lengths_foretold_by": self.simulation.foretold_by,
-            "rho": self.rho if math.isfinite(self.rho) else None,
+            "rho": self.rho,
         }
+        return for_json(numbers)
 
 
 def simulate(jobs: Sequence[Job], setting: Setting, progress: Progress | None = None) -> Run:

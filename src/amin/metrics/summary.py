@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from amin.metrics import coverage, latency, status, streaming, throughput, waste
 from amin.metrics.columns import Columns, Records
@@ -43,12 +44,20 @@ class Summary:
     bound_coverage: float
     interval_coverage: float
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        """The fields in order, ready for JSON, which knows no NaN: it becomes None."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+    def as_dict(self) -> dict[str, Any]:
+        """The fields in order, ready for JSON."""
+        return for_json(asdict(self))
+
+
+def for_json(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The same, at any depth, for JSON, which knows neither NaN nor infinity: they become None."""
+
+    def written(value: Any) -> Any:
+        if isinstance(value, dict):
+            return for_json(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: written(value) for name, value in numbers.items()}
 
 
 def summarize(result: RunResult) -> Summary:

@@ -46,6 +46,8 @@ class Memory:
         self._ledger = ledger
         self._policy = policy
         self.floor = floor
+        # Of one group of those that grow, each of which holds every token.
+        self._tokens_per_block = cache.block_size / max(cache.num_growing, 1)
         self._lookahead = seam.num_lookahead_tokens(scheduler)
         self._blocks_per_step = cache.num_blocks_per_step(self._lookahead)
         # Scheduling asynchronously, vLLM sees a request's end, and frees its memory, a step late.
@@ -137,9 +139,9 @@ class Memory:
         if self._streams is None:
             return True
         ledger, running = self._ledger, seam.running(self._scheduler)
-        size = self._cache.block_size / max(self._cache.num_growing, 1)
-        room, shared = int(num_left * size), ledger.shared
-        return self._streams.leaves_room(ledger.table, shared, running, slot, room, size)
+        given = ledger.table, ledger.shared, running, slot
+        room = int(num_left * self._tokens_per_block)
+        return self._streams.leaves_room(*given, room, self._tokens_per_block)
 
     def _is_ample(self, steps: int, num_running: int, num_left: int) -> bool:
         """Whether all would fit even if they held the most at once: then nobody need be looked at.

@@ -1,4 +1,4 @@
-"""Two classes exchange their meaning half-way, beyond capacity: hardly anybody waits for that."""
+"""Two classes exchange their meaning half-way, beyond capacity: the tail stays near FCFS's."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def _latencies(trace: Trace, policy: str) -> np.ndarray:
     return found
 
 
-def test_classes_that_exchange_their_meaning_cost_nobody() -> None:
-    """Told the classes, p99 and worst are FCFS's within a seventh, and half of FCFS's mean is won.
+def test_classes_that_exchange_their_meaning_cost_little() -> None:
+    """Told the classes, p99 and worst are at most 1.15 times FCFS's, and the mean is below .6.
 
-    Were the change not noticed, p99 would be 1.8 times FCFS's, and the mean be won as if nothing
-    were told.
+    So it is below three quarters of the mean without classes. Were the change not noticed, p99
+    would be 1.7 times FCFS's.
     """
     trace = _trace()
     fcfs = _latencies(trace, "vllm-fcfs")
