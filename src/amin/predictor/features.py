@@ -153,11 +153,11 @@ class Groups:
 
     def _values_of(self, request: Request) -> tuple[Hashable, ...]:
         """The request's value of each of `FEATURES`, None where it has none."""
-        hint = request.hint
+        hint, named, client = request.hint, request.predicted_class, request.client
         return (
             None if hint is None else length_class(told_length(hint, request.max_tokens)),
-            self.digest(request.predicted_class),
-            self.digest(request.client),
+            None if named is None else self._digest(named),
+            None if client is None else self._digest(client),
             beginning_of(request.prompt_token_ids),
             length_class(request.num_prompt_tokens),
             request.max_tokens,

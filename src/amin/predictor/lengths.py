@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amin.arrays import Floats, Ints
+from amin.arrays import Floats, Ints, row_writer
 from amin.predictor.choice import MARGIN, group_of, judge, lower_bound_of, new_gains
 from amin.predictor.features import CLASS, FEATURES, NUM_GROUPS, Groups, Values
 from amin.predictor.survival import (
@@ -30,6 +30,8 @@ from amin.request import Request
 Row = Sequence[int] | Ints
 
 _NOBODY = np.zeros(0, np.int64)
+
+_write_groups = row_writer(len(FEATURES))
 
 
 def best_feature(gains: Floats, has_values: Sequence[bool]) -> str | None:
@@ -51,8 +53,10 @@ class LearnedLengths:
         self.gains = new_gains(len(FEATURES))
         self._groups = Groups()
         self._num_new = self._num_ended = 0
-        self._last: tuple[Request | None, tuple[int, ...]] = (None, ())
         self._row = np.zeros((1, len(FEATURES)), np.int64)
+        # In an engine, a bound is asked for right after the arrival: who arrived, and its groups.
+        self._newest: Request | None = None
+        self._newest_row = np.zeros_like(self._row)
         self._compile()
 
     def hash_names_with(self, secret: str) -> None:
@@ -69,7 +73,8 @@ class LearnedLengths:
         row, anew = self._groups.arrived(request)
         for group in anew:
             begin_anew(self.survival, group)
-        self._last = request, row
+        self._newest = request
+        _write_groups(self._newest_row, 0, row)
         return row
 
     def reclassed(self, groups: Sequence[int], name: str) -> tuple[int, ...]:
@@ -95,9 +100,10 @@ class LearnedLengths:
 
     def lower_bound(self, request: Request, coverage: float) -> int:
         """The length that a share `coverage` of such replies has at least."""
-        # In an engine, one is asked for right after the arrival.
-        self._row[0] = self._last[1] if request is self._last[0] else self._groups.of(request)
-        return int(lower_bound_of(self.survival, self._row, self.gains, 0, coverage))
+        row = self._newest_row
+        if request is not self._newest:
+            self._row[0], row = self._groups.of(request), self._row
+        return int(lower_bound_of(self.survival, row, self.gains, 0, coverage))
 
     def learn(self, groups: Row, num_output_tokens: int, is_censored: bool) -> None:
         """Count a reply at its end, or as longer than what was made of it."""

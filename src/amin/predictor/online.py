@@ -41,8 +41,8 @@ class OnlinePredictor(Predictor):
 
     def predict(self, request: Request) -> LengthEstimate:
         """From what such replies had so far to max_tokens."""
-        limit = max(request.max_tokens, 1)
-        return LengthEstimate(min(self.lengths.lower_bound(request, self.coverage), limit), limit)
+        lower, limit = self.lengths.lower_bound(request, self.coverage), max(request.max_tokens, 1)
+        return LengthEstimate(lower if lower < limit else limit, limit)
 
     def learn(self, request: Request, num_output_tokens: int, is_censored: bool) -> None:
         """For use outside an engine, which has arrivals and replies in progress to learn from."""

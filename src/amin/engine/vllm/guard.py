@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from amin.arrays import Ints
@@ -59,6 +61,7 @@ class TailGuard:
         self._has_priorities = has_priorities
         self._noted, self._queues, self._crowd = new_guard(len(ledger.table), has_priorities)
         self._latest_books: Books | None = None
+        self._latest_flat: tuple[Any, ...] = ()
         self._waiting: dict[int, seam.Request] = {}
         self._waiting_work = 0.0
         # What is expected of those who run; None where that is to be reckoned anew.
@@ -80,16 +83,19 @@ class TailGuard:
         """A new request: note what it finds, and where it waits at once, that it waits."""
         if len(self._noted) <= len(self._ledger.table):
             self._noted, self._queues = with_room(self._noted, self._queues)
-        slot, books = request.amin_slot, self._books()
+        slot, books, work = request.amin_slot, self._books(), self._work
         if self._has_priorities:
             level = level_of.py_func(self._noted, request.priority)
             found = found_by(books, *_those_who_run(running), level)
+            expected = enters(*self._latest_flat, slot, work, *found, waits_at_once)
         else:
             if self._running_work is None:
                 self._running_work = remaining_work(books, *_those_who_run(running))
-            numbers = len(self._waiting), len(running)
-            found = Found(self._waiting_work + self._running_work, self._running_work, *numbers)
-        expected = enters(*books.flat, slot, self._work, *found, waits_at_once)
+            of_all, of_running = self._waiting_work + self._running_work, self._running_work
+            expected = enters(
+                *self._latest_flat, slot, work,
+                of_all, of_running, len(self._waiting), len(running), waits_at_once,
+            )  # fmt: skip
         if waits_at_once:
             self._waiting[slot] = request
             self._waiting_work += expected
@@ -103,7 +109,8 @@ class TailGuard:
         self._drop(slot)
         self._waiting[slot] = request
         tokens = request.num_prompt_tokens, request.num_output_tokens
-        self._waiting_work += waits_with(*self._books().flat, slot, *tokens)
+        self._books()
+        self._waiting_work += waits_with(*self._latest_flat, slot, *tokens)
 
     def leaves(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -179,7 +186,7 @@ class TailGuard:
                 *(ledger.table, ledger.groups, lengths.survival, lengths.gains),
                 *(self._noted, self._queues, self._crowd, self._rates),
             )
-            self._latest_books = books
+            self._latest_books, self._latest_flat = books, books.flat
         return books
 
     def _drop(self, slot: int) -> None:

@@ -87,7 +87,8 @@ class Intake:
         estimate = hints.estimate
         if estimate is None and self._online is None:
             estimate = self.predictor.predict(facts)
-        groups = self.lengths.arrived(_classed(facts, estimate))
+        classed = facts if estimate is None else _classed(facts, estimate)
+        groups = self.lengths.arrived(classed)
         if estimate is None:
             estimate = (self._online or self.predictor).predict(facts)
         known = Known(facts, estimate, groups)
@@ -151,9 +152,9 @@ class Intake:
             return NO_HINTS
 
 
-def _classed(facts: Request, estimate: LengthEstimate | None) -> Request:
+def _classed(facts: Request, estimate: LengthEstimate) -> Request:
     """The request in the class that is predicted, if one is."""
-    named = estimate.predicted_class if estimate else None
+    named = estimate.predicted_class
     if named is None or named == facts.predicted_class:
         return facts
     return structs.replace(facts, predicted_class=named)

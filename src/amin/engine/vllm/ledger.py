@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from amin.arrays import row_writer
 from amin.engine.expectation import expect_slot
 from amin.engine.rows import (
     ADMISSION,
@@ -30,14 +31,16 @@ from amin.engine.rows import (
     hold_nothing,
 )
 from amin.jit import cached_njit
-from amin.policy.compiled import Slots, Table
-from amin.policy.interface import Policy
+from amin.policy.compiled import NUM_COLUMNS, Slots, Table
+from amin.policy.interface import Policy, lower_bound
 from amin.predictor.features import FEATURES
 from amin.predictor.lengths import LearnedLengths
 from amin.request import LengthEstimate, Request, RequestView
 
 # Uncompiled: it is asked about one request, with Python's integers.
 _bounded = bounded.py_func
+
+_write_facts, _write_groups = row_writer(NUM_COLUMNS), row_writer(len(FEATURES))
 
 
 class Ledger:
@@ -84,16 +87,18 @@ class Ledger:
         """Start the row of a request that arrives; returns its slot."""
         slot = self._new_slot()
         self._slots[request.request_id] = slot
-        self.groups[slot] = groups
+        _write_groups(self.groups, slot, groups)
         if estimate.upper > request.max_tokens:
             estimate = estimate.clamp(request.max_tokens)
-        priority = max(-PRIORITY_LIMIT, min(request.priority, PRIORITY_LIMIT))
+        priority = request.priority
+        if not -PRIORITY_LIMIT <= priority <= PRIORITY_LIMIT:
+            priority = PRIORITY_LIMIT if priority > 0 else -PRIORITY_LIMIT
         arrival, self._num_arrivals = self._num_arrivals, self._num_arrivals + 1
         # By the columns of `RequestView`; what is expected of it is written when it begins to wait.
         facts = request.num_prompt_tokens, 0, 0, request.max_tokens, estimate.lower, estimate.upper
         row = [*facts, 1, priority, arrival, -1, 0, 1, 1, 0]
-        row[BOUND] = self._initial_bound(RequestView._make(row))
-        self.table[slot] = row
+        row[BOUND] = self._initial_bound(row)
+        _write_facts(self.table, slot, row)
         self.ties[slot] = self._random.random()
         self.shared[slot] = 0
         return slot
@@ -103,7 +108,7 @@ class Ledger:
         row = self.table[self._slots[request_id]]
         estimate = estimate.clamp(int(row[MAX_TOKENS]))
         row[LOWER], row[UPPER], row[BOUND] = estimate.lower, estimate.upper, 1
-        row[BOUND] = self._initial_bound(self.view(request_id))
+        row[BOUND] = self._initial_bound(row.tolist())
         if row[NUM_PREEMPTIONS]:
             self._learn(request_id)
 
@@ -169,14 +174,18 @@ class Ledger:
 
     def _learn(self, request_id: str) -> None:
         view = self.view(request_id)
-        self.table[self._slots[request_id], BOUND] = self._bounded(self._policy.learn(view), view)
-
-    def _initial_bound(self, view: RequestView) -> int:
-        return self._bounded(self._policy.initial_bound(view), view)
-
-    def _bounded(self, bound: int, view: RequestView) -> int:
         limits = view.max_tokens, view.num_prompt_tokens, self._capacity_tokens
-        return int(_bounded(int(bound), view.bound, *limits))
+        bound = _bounded(int(self._policy.learn(view)), view.bound, *limits)
+        self.table[self._slots[request_id], BOUND] = bound
+
+    def _initial_bound(self, row: list[int]) -> int:
+        if self._policy.initial_bound is lower_bound:
+            # Most policies': one is asked for at each arrival, and a view costs as much as a row.
+            bound = row[LOWER]
+        else:
+            bound = int(self._policy.initial_bound(RequestView._make(row)))
+        limits = row[MAX_TOKENS], row[NUM_PROMPT], self._capacity_tokens
+        return int(_bounded(bound, row[BOUND], *limits))
 
     def _new_slot(self) -> int:
         if not self._free:
