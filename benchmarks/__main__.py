@@ -8,6 +8,7 @@ import sys
 NAMES = (
     "dry_policies",
     "flagship",
+    "precedence",
     "map_on_vllm",
     "forecast_floor",
     "schedule_cost",

@@ -94,10 +94,11 @@ def assert_decided_alike(
 ) -> RunResult:
     """Every record of vLLM's run, which is returned, is that of the simulator's.
 
-    `shape` has the names of `SimulatorConfig`, and tail_promise, stream_promise and predictor.
+    `shape` has the names of `SimulatorConfig`, and what engines have beside: promises,
+    ttft_target, fair_share and predictor.
     """
     shape = dict(shape)
-    of_ours = "tail_promise", "stream_promise", "predictor"
+    of_ours = "tail_promise", "stream_promise", "ttft_target", "fair_share", "predictor"
     ours: dict[str, Any] = {name: shape.pop(name) for name in of_ours if name in shape}
     config = SimulatorConfig(**{"max_model_len": 4096, **shape}, step_time=step_time)
     real = dry.DryEngine.like(config, policy, **ours, seed=3).run(jobs)

@@ -26,6 +26,22 @@ workload = click.option(
     help="where there is no trace: lmsys-like, templates, sessions, agents, outliers, ...",
 )
 
+ttft_target = click.option(
+    "--ttft-target",
+    default="off",
+    show_default=True,
+    help="2s, 500ms, ...: who waits and can still have its first token by then goes before all "
+    "others, the cheapest first",
+)
+
+fair_share = click.option(
+    "--fair-share",
+    default="off",
+    show_default=True,
+    help="client: each client has an equal share of the server, and who floods it waits behind "
+    "himself",
+)
+
 closed_loop = click.option(
     "--closed-loop",
     type=int,

@@ -7,11 +7,14 @@ import shlex
 
 import click
 
+from amin.cli import options
 from amin.engine.settings import (
     READING_PACE,
     TAIL_PROMISE,
+    parse_fair_share,
     parse_stream_promise,
     parse_tail_promise,
+    parse_ttft_target,
 )
 from amin.engine.vllm.config import AminConfig
 from amin.predictor.catalog import ALLOWED
@@ -74,6 +77,8 @@ With --client-hints a request may say what is known of its length:
     help="tokens that a reader takes in a second: once a streamed reply has begun, its reader does "
     "not wait; or off",
 )
+@options.ttft_target
+@options.fair_share
 @click.option(
     "--lengths-file",
     type=click.Path(dir_okay=False),
@@ -100,6 +105,8 @@ def serve(
     forecast_floor: int | None,
     tail_promise: str,
     stream_promise: str,
+    ttft_target: str,
+    fair_share: str,
     lengths_file: str,
     log_file: str,
     log_prompts: bool,
@@ -122,6 +129,8 @@ def serve(
         forecast_floor=forecast_floor,
         tail_promise=parse_tail_promise(tail_promise),
         stream_promise=parse_stream_promise(stream_promise),
+        ttft_target=parse_ttft_target(ttft_target),
+        fair_share=parse_fair_share(fair_share),
         lengths_file=lengths_file,
         log_file=log_file,
         log_prompts=log_prompts,

@@ -12,7 +12,7 @@ from uuid import uuid4
 import click
 
 from amin.cli import options
-from amin.engine.settings import SCHEDULING_POLICIES
+from amin.engine.settings import SCHEDULING_POLICIES, parse_fair_share, parse_ttft_target
 from amin.errors import ConfigError
 from amin.predictor.catalog import ALLOWED
 
@@ -85,6 +85,8 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     help="once a reply has begun, its reader, who takes so many tokens a second, does not wait "
     "[default: off]",
 )
+@options.ttft_target
+@options.fair_share
 @options.reading_pace
 @click.option(
     "--scheduling-policy",
@@ -128,6 +130,8 @@ def simulate(
     load: float | None,
     closed_loop: int | None,
     think_time: float,
+    ttft_target: str,
+    fair_share: str,
     records: Path | None,
     explain: str | None,
     as_json: bool,
@@ -142,7 +146,8 @@ def simulate(
         raise ConfigError(
             f"--trace: got {trace!r} and --workload {workload!r}, allowed: one of the two"
         )
-    setting = Setting(**settings)  # type: ignore[arg-type]
+    seconds, between = parse_ttft_target(ttft_target), parse_fair_share(fair_share)
+    setting = Setting(**settings, ttft_target=seconds, fair_share=between)  # type: ignore[arg-type]
     setting.check_policy()
     loop = closed_loop, think_time
     traffic = Traffic(str(trace or workload), num_requests, load, None, None, skip_broken, *loop)

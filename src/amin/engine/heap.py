@@ -65,12 +65,27 @@ def pop(heap: Ints, size: int) -> int:
 @called_njit
 def remove(heap: Ints, size: int, slot: int) -> None:
     """Remove `slot`, wherever it is; `size` is the number of entries before."""
-    node = 0
-    while heap[SLOT, node] != slot:
-        node += 1
+    node = _place_of(heap, slot)
     # Up to the top, past those that it does not precede, and out.
     while node > 0:
         parent = (node - 1) // 2
         _swap(heap, node, parent)
         node = parent
     pop(heap, size)
+
+
+@called_njit
+def move(heap: Ints, size: int, slot: int, level: int) -> None:
+    """Give `slot`, wherever it is, another level; `size` is the number of entries."""
+    node = _place_of(heap, slot)
+    key, tie = heap[KEY, node], heap[TIE, node]
+    remove(heap, size, slot)
+    push(heap, size - 1, key, tie, slot, level)
+
+
+@called_njit
+def _place_of(heap: Ints, slot: int) -> int:
+    node = 0
+    while heap[SLOT, node] != slot:
+        node += 1
+    return node

@@ -118,6 +118,43 @@ def check_stream_promise(pace: float | None) -> None:
         )
 
 
+UNITS = {"ms": 0.001, "s": 1.0, "": 1.0}
+
+
+def parse_ttft_target(text: str) -> float | None:
+    """Seconds, as in ``2``, ``2s`` or ``500ms``, or ``off``; `ConfigError` for anything else."""
+    number = text.rstrip("ms")
+    seconds: Any = _off_or_number(number if text[len(number) :] in UNITS else text)
+    if isinstance(seconds, float):
+        seconds *= UNITS[text[len(number) :]]
+    check_ttft_target(text if isinstance(seconds, str) else seconds)
+    return None if seconds is None else float(seconds)
+
+
+def check_ttft_target(seconds: Any) -> None:
+    """Raise `ConfigError` unless it is None (off) or a finite number > 0."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds < math.inf):
+        raise ConfigError(f"ttft_target: got {seconds!r}, allowed: off or seconds > 0")
+
+
+FAIR_SHARES = ("client",)
+"""Between whom the server may be shared fairly."""
+
+
+def parse_fair_share(text: str) -> str | None:
+    """One of `FAIR_SHARES`, or ``off``; raises `ConfigError` for anything else."""
+    between = None if text == "off" else text
+    check_fair_share(between)
+    return between
+
+
+def check_fair_share(between: Any) -> None:
+    """Raise `ConfigError` unless it is None (off) or one of `FAIR_SHARES`."""
+    if between is not None and between not in FAIR_SHARES:
+        raise ConfigError(f"fair_share: got {between!r}, allowed: off or {', '.join(FAIR_SHARES)}")
+
+
 SCHEDULING_POLICIES = "fcfs", "priority"
 """vLLM's own. With ``priority``, a request's priority comes before the order of any policy."""
 

@@ -44,6 +44,8 @@ class Setting:
     forecast_floor: int | None = None
     tail_promise: float | None = None
     stream_promise: float | None = None
+    ttft_target: float | None = None
+    fair_share: str | None = None
     reading_pace: float = READING_PACE
     seed: int = 0
     scheduling_policy: str = "fcfs"
@@ -117,5 +119,7 @@ class Setting:
             predictor=self.predictor,
             tail_promise=self.tail_promise,
             stream_promise=self.stream_promise,
+            ttft_target=self.ttft_target,
+            fair_share=self.fair_share,
             seed=self.seed,
         )

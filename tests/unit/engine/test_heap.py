@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amin.engine.heap import pop, push, remove
+from amin.engine.heap import LEVEL, move, pop, push, remove
 
 
 @given(st.lists(st.none() | st.tuples(st.integers(-3, 3), st.integers(0, 3)), max_size=60))
@@ -39,3 +39,15 @@ def test_removes_from_anywhere(keys: list[int], data: st.DataObject) -> None:
         left.remove(slot)
     out = [pop(heap, size) for size in range(len(left), 0, -1)]
     assert out == sorted(left, key=lambda slot: (keys[slot], slot))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=40))
+def test_another_level_is_another_place(entries: list[tuple[int, int]]) -> None:
+    """Whoever gets another level comes out where it would, had it had that from the start."""
+    heap = np.zeros((LEVEL + 1, len(entries)), np.int64)
+    for slot, (key, _) in enumerate(entries):
+        push(heap, slot, key, slot, slot, 1)
+    for slot, (_, level) in enumerate(entries):
+        move(heap, len(entries), slot, level)
+    out = [pop(heap, size) for size in range(len(entries), 0, -1)]
+    assert out == sorted(range(len(entries)), key=lambda i: (entries[i][1], entries[i][0], i))

@@ -25,6 +25,7 @@ from amin.engine.rows import (
 )
 from amin.engine.simulator.books import promise_now
 from amin.engine.simulator.prefix_cache import cached_prefix, note_full, take
+from amin.engine.simulator.ranks import has_turn, num_kept_free
 from amin.engine.simulator.running import num_blocks_for, running_slots, slot_at
 from amin.engine.simulator.state import (
     BLOCKS,
@@ -58,6 +59,7 @@ from amin.engine.simulator.state import (
     TOKEN_BUDGET,
     TOKENS,
     TOKENS_AHEAD,
+    TURN,
     WAITING_WORK,
     WORK_DONE,
     Limits,
@@ -93,13 +95,17 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
         state.shared[slot] = shared
         new = min(tokens - start, counts[CHUNK], counts[TOKEN_BUDGET])
         blocks = num_blocks_for(limits, start + new + limits.lookahead)
-        margin = limits.watermark if counts[NUM_RUNNING] else 0
+        margin = kept = 0
+        if counts[NUM_RUNNING]:
+            if limits.has_fair_share:
+                kept = num_kept_free(state, limits, slot)
+            margin = limits.watermark + kept
         # vLLM wants the whole prompt to fit, though it computes but a chunk of it now.
         whole = max(num_blocks_for(limits, tokens), blocks) - shared
         if whole + margin > counts[NUM_FREE_BLOCKS]:
             break
         if limits.has_stream_promise and counts[NUM_RUNNING]:
-            room = counts[NUM_FREE_BLOCKS] - num_blocks_for(limits, tokens) + shared
+            room = counts[NUM_FREE_BLOCKS] - kept - num_blocks_for(limits, tokens) + shared
             if not _leaves_room(state, limits, slot, room * limits.block_size):
                 break
         left = tokens - start
@@ -121,6 +127,8 @@ def admit(state: State, limits: Limits, rules: Rules) -> None:
             made = state.table[slot, NUM_OUTPUT]
             note(state.survival, HELD, state.groups, slot, made, -1.0)
         _start(state, slot, blocks, start, new)
+        if limits.has_fair_share:
+            has_turn(state, limits, slot)
         if limits.has_prefix_cache:
             first, cached = state.facts[slot, PAGES], start // limits.block_size
             full = (start + new) // limits.block_size
@@ -153,6 +161,9 @@ def _due(state: State, limits: Limits) -> int:
     if slot < 0 and limits.has_promise:
         promise = promise_now(state, limits)
         slot = overdue(state.noted, state.queues, state.crowd, state.clock[WORK_DONE], promise)
+        head = state.heap[HEAP_SLOT, 0]
+        if slot >= 0 and state.facts[slot, TURN] > state.facts[head, TURN]:
+            slot = -1
     return slot
 
 

@@ -9,13 +9,16 @@ from amin.arrays import Floats, Ints
 from amin.engine.rows import ARRIVAL_INDEX
 from amin.engine.simulator.state import (
     ARRIVAL,
+    ARRIVED,
     DRAW,
+    FOLLOWING,
     LATEST,
     NEXT,
     NUM_ARRIVED,
     NUM_FOLLOWING,
     NUM_MOMENTS,
     NUM_OPEN,
+    OPEN,
     RANK,
     SECONDS,
     THINK_TIME,
@@ -25,10 +28,6 @@ from amin.engine.simulator.state import (
     State,
 )
 from amin.jit import called_njit
-
-# Rows of `State.arrivals`: those who follow nobody, in order, and then -1; of those who follow an
-# ended one, the first to come last.
-OPEN, FOLLOWING = range(2)
 
 
 @called_njit
@@ -61,6 +60,7 @@ def arrives(state: State, limits: Limits, slot: int) -> None:
         counts[NUM_FOLLOWING] -= 1
     number = counts[NUM_ARRIVED]
     counts[NUM_ARRIVED] += 1
+    arrivals[ARRIVED, number] = slot
     state.table[slot, ARRIVAL_INDEX] = number
     state.times[slot, TIE] = state.times[number, DRAW]
     if limits.rules_of == VLLM_PRIORITY:

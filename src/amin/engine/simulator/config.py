@@ -150,18 +150,24 @@ class SimulatorConfig:
         promise: float | None,
         has_stream_promise: bool,
         coverage: float,
+        ttft_target: float | None,
+        has_fair_share: bool,
         max_steps_without_end: int,
     ) -> Limits:
         """The shape as the kernel takes it, with what it must know of the policy.
 
         `promise` is that of `amin.engine.promise`, and `has_stream_promise` says whether there is
         that of `amin.engine.stream_promise`; vLLM's own schedulers make none. `coverage` is
-        that of `amin.predictor.online`, 0 without it.
+        that of `amin.predictor.online`, 0 without it. For `ttft_target` and shares see
+        `amin.engine.precedence`.
         """
         is_ours = rules_of == POLICY
         capacity = self.num_blocks * self.block_size
         rates = Rates.of(capacity, self.max_num_seqs)
         has_promise = is_ours and promise is not None
+        has_priorities = is_ours and self.scheduling_policy == "priority"
+        has_target = is_ours and ttft_target is not None
+        has_fair_share = is_ours and has_fair_share
         return Limits(
             num_blocks=self.num_blocks,
             block_size=self.block_size,
@@ -189,7 +195,10 @@ class SimulatorConfig:
             coverage=coverage,
             has_promise=int(has_promise),
             has_stream_promise=int(is_ours and has_stream_promise),
-            has_priorities=int(is_ours and self.scheduling_policy == "priority"),
+            has_priorities=int(has_priorities),
+            has_ranks=int(has_priorities or has_target or has_fair_share),
+            has_fair_share=int(has_fair_share),
+            ttft_target=float(ttft_target) if ttft_target and has_target else math.inf,
             promise=float(promise) if promise is not None else math.inf,
             # In the paper's model a step takes 1, whatever is computed in it.
             rates=rates._replace(per_token=0.0) if self.is_unit_time else rates,

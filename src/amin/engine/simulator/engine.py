@@ -22,8 +22,12 @@ from amin.engine.rows import (
     PRIORITY_LIMIT,
     UPPER,
 )
-from amin.engine.settings import check_stream_promise, check_tail_promise
-from amin.engine.simulator.arrivals import OPEN
+from amin.engine.settings import (
+    check_fair_share,
+    check_stream_promise,
+    check_tail_promise,
+    check_ttft_target,
+)
 from amin.engine.simulator.asking import Asking
 from amin.engine.simulator.config import SimulatorConfig
 from amin.engine.simulator.groups import groups_of
@@ -33,11 +37,13 @@ from amin.engine.simulator.prefix_cache import SAME_AS
 from amin.engine.simulator.simulation import Progress, Simulation
 from amin.engine.simulator.state import (
     ARRIVAL,
+    CLIENT,
     DRAW,
     IS_ASKED,
     IS_CUT,
     LENGTH,
     NEXT,
+    OPEN,
     PAGES,
     POLICY,
     RANK,
@@ -93,7 +99,8 @@ class SimulatedEngine:
     (`amin.predictor.lengths`). One that learns is asked when a request arrives, having learned from
     all that ended before, and begins each run as it is given. `tail_promise` sets the guard of
     `amin.engine.promise` over the policy, and `stream_promise`, tokens that a reader takes in a
-    second, that of `amin.engine.stream_promise`. `seed` breaks ties between victims.
+    second, that of `amin.engine.stream_promise`; for `ttft_target` (seconds) and `fair_share`
+    (``client``) see `amin.engine.precedence`. `seed` breaks ties between victims.
     """
 
     def __init__(
@@ -104,16 +111,21 @@ class SimulatedEngine:
         predictor: str | Predictor = "constant:1",
         tail_promise: float | None = None,
         stream_promise: float | None = None,
+        ttft_target: float | None = None,
+        fair_share: str | None = None,
         seed: int = 0,
     ) -> None:
         check_tail_promise(tail_promise)
         check_stream_promise(stream_promise)
+        check_ttft_target(ttft_target)
+        check_fair_share(fair_share)
         if stream_promise is not None and config.is_unit_time:
             raise ConfigError(
                 f"stream_promise: got {stream_promise:g} in unit time, allowed: off, or steps that "
                 "take seconds"
             )
         self._stream_promise = stream_promise
+        self._ttft_target, self._shares = ttft_target, fair_share is not None
         self.config = config
         self._promise = tail_promise
         if tail_promise is not None:
@@ -191,6 +203,8 @@ class SimulatedEngine:
             self._promise,
             self._stream_promise is not None,
             self._coverage,
+            self._ttft_target,
+            self._shares,
             max_steps_without_end,
         )
 
@@ -217,6 +231,8 @@ class SimulatedEngine:
         now.facts[:, LENGTH] = output
         now.facts[:, IS_CUT] = ours.num_output_tokens > ours.max_tokens
         self._fill_arrivals(now, ours)
+        if self._shares and len(ours.client):
+            now.facts[:, CLIENT] = _numbered(ours.client)
         now.readers[:, SECONDS_EACH] = self._seconds_each(ours)
         now.facts[:, RANK] = self._rank(ours)
         rng = random.Random(self.seed)
@@ -272,6 +288,12 @@ class SimulatedEngine:
             ids = [ours.id_of(i) for i in rank.tolist()]
             rank[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
         return rank
+
+
+def _numbered(names: Texts) -> list[int]:
+    """A number for each name, from 0 on; those without a name are one client."""
+    numbers: dict[str | None, int] = {}
+    return [numbers.setdefault(name, len(numbers)) for name in names.tolist()]
 
 
 def _those(trace: Trace, rows: Ints) -> Trace:

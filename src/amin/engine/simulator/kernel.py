@@ -17,6 +17,7 @@ from amin.engine.simulator.arrivals import arrives, follow, next_arrival
 from amin.engine.simulator.books import promise_now
 from amin.engine.simulator.learning import begin_groups_anew, foretell, learn, note_end
 from amin.engine.simulator.lookups import look_again
+from amin.engine.simulator.ranks import begin_step, pass_late, put_right
 from amin.engine.simulator.running import (
     believe,
     end_slices,
@@ -138,6 +139,10 @@ def _schedule(state: State, limits: Limits, rules: Rules) -> None:
     if limits.rules_of == POLICY:
         if limits.has_prefix_cache:
             look_again(state, limits, rules)
+        if limits.has_fair_share:
+            begin_step(state)
+        if limits.ttft_target < np.inf:
+            pass_late(state, limits)
         if limits.has_stream_promise:
             make_way(state, limits, rules)
         move_victims(state, limits, rules)
@@ -258,6 +263,8 @@ def _end(state: State, limits: Limits, lane: int) -> None:
     counts[NUM_ENDED] += 1
     counts[STEPS_SINCE_END] = 0
     note_end(state, limits, slot)
+    if limits.has_fair_share:
+        put_right(state, limits, slot)
     free_lane(state, lane)
 
 

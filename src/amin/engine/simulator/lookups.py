@@ -14,12 +14,12 @@ from amin.engine.rows import (
     NUM_CACHED,
     NUM_PREEMPTIONS,
     NUM_PROMPT,
-    PRIORITY,
     num_tokens,
 )
 from amin.engine.settings import LOOKUPS_PER_STEP
 from amin.engine.simulator.books import books_of
 from amin.engine.simulator.prefix_cache import cached_prefix
+from amin.engine.simulator.ranks import rank
 from amin.engine.simulator.state import NUM_WAITING, PAGES, RANK, WAITING_WORK, Limits, State
 from amin.jit import called_njit
 from amin.policy.compiled import Rules
@@ -80,5 +80,6 @@ def _look_up(state: State, limits: Limits, rules: Rules, slot: int) -> None:
         if not (limits.preempted_first and state.table[slot, NUM_PREEMPTIONS]):
             num_waiting = state.counts[NUM_WAITING]
             remove(state.heap, num_waiting, slot)
-            key, rank = rules.order(state.table, slot), state.facts[slot, RANK]
-            push(state.heap, num_waiting - 1, key, rank, slot, state.table[slot, PRIORITY])
+            key = rules.order(state.table, slot)
+            level = rank(state, limits, slot) if limits.has_ranks else 0
+            push(state.heap, num_waiting - 1, key, state.facts[slot, RANK], slot, level)

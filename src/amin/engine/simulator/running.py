@@ -33,6 +33,7 @@ from amin.engine.rows import (
 from amin.engine.simulator.books import books_of
 from amin.engine.simulator.lookups import joins
 from amin.engine.simulator.prefix_cache import note_full, release, take
+from amin.engine.simulator.ranks import rank, takes_turn
 from amin.engine.simulator.state import (
     ARRIVAL,
     BLOCKS,
@@ -133,6 +134,8 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
     """The request waits, at the place that the policy gives."""
     if limits.has_prefix_cache and limits.rules_of == POLICY:
         joins(state, limits, slot)
+    if limits.has_fair_share and state.table[slot, NUM_PREEMPTIONS] == 0:
+        takes_turn(state, limits, slot)
     group = group_of(state.survival, state.groups, state.gains, slot)
     expect(state.table, state.survival, group, slot)
     if limits.learns:
@@ -153,8 +156,8 @@ def enqueue(state: State, limits: Limits, rules: Rules, slot: int) -> None:
         key = state.table[slot, PRIORITY]
     else:
         key = state.facts[slot, RANK]
-    level, rank = state.table[slot, PRIORITY], state.facts[slot, RANK]
-    push(state.heap, state.counts[NUM_WAITING], key, rank, slot, level)
+    level = rank(state, limits, slot) if limits.has_ranks else 0
+    push(state.heap, state.counts[NUM_WAITING], key, state.facts[slot, RANK], slot, level)
     state.counts[NUM_WAITING] += 1
 
 

@@ -35,6 +35,8 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_OPEN,
     NUM_FOLLOWING,
     NUM_MOMENTS,
+    # Of those who have arrived, in that order: whose first token would come too late.
+    NUM_LATE,
     NUM_WAITING,
     NUM_RUNNING,
     NUM_ENDED,
@@ -73,15 +75,17 @@ RECOMPUTE, RESTART, SWAP = range(3)
     NUM_SAMPLES,
     SAMPLE_STRIDE,
     NUM_COUNTS,
-) = range(32)
+) = range(33)
 
 # What `State.facts` has of each request: its output tokens; its place among equals in the queue;
 # tokens once computed and then lost, copied out, lost and computed again since the start; the first
 # of its pages; whether max_tokens cuts it; who follows it, or -1; whether the loop must stop
-# before it arrives, for Python to say something of it; and whether a promise made it go first.
+# before it arrives, for Python to say something of it; whether a promise made it go first; and its
+# client and the turn that it has, where there are fair shares.
 (
     LENGTH, RANK, FRONTIER, SWAPPED, LOST, RECOMPUTED, PAGES, IS_CUT, NEXT, IS_ASKED, BY_PROMISE,
-) = range(11)  # fmt: skip
+    CLIENT, TURN,
+) = range(13)  # fmt: skip
 
 # What `State.times` has of each request: seconds, NaN before; what breaks ties of victims; the
 # seconds for which it thinks before it follows another; and what breaks ties of whoever arrives as
@@ -98,6 +102,17 @@ SECONDS, WORK_DONE, WAITING_WORK, SHARED, LATEST = range(5)
 # nothing to do with the row: the first NUM_FREE_LANES of it are lanes that nobody has. Eight
 # columns are a whole line of the processor's cache.
 SLOT, TOKENS, COMPUTED, LAST, BLOCKS, SCHEDULED, LANE_FRONTIER, FREE = range(8)
+
+# Rows of `State.arrivals`: those who follow nobody, in order, and then -1; of those who follow an
+# ended one, the first to come last; and those who have arrived, in that order.
+OPEN, FOLLOWING, ARRIVED = range(3)
+
+# Rows of `State.shares`, in KV tokens x steps: by client, where its next request starts, and last
+# of all, where the server has come to; by slot, what it was charged; and in `OTHERS`: of the
+# latest request that floods nothing, its client's number and 1, and where the server had come to;
+# and where it had come to when this step began.
+NEXT_START, CHARGE, OTHERS = range(3)
+LATEST_CLIENT, SINCE, STEP_BEGAN = range(3)
 
 MAX_SAMPLES = 4096
 """Of the state over time: when so many are kept, every second is dropped."""
@@ -127,6 +142,9 @@ class Limits(NamedTuple):
     has_promise: int
     has_stream_promise: int
     has_priorities: int
+    has_ranks: int
+    has_fair_share: int
+    ttft_target: float
     promise: float
     rates: Rates
     max_steps_without_end: int
@@ -166,7 +184,7 @@ class State(NamedTuple):
     noted, queues, crowd  see `amin.engine.promise`; of nobody without one
     returning      see `amin.engine.stream_promise`
     lookups        see `amin.engine.simulator.lookups`
-    arrivals       see `amin.engine.simulator.arrivals`
+    arrivals, shares   see above
     groups         whom the length of each request is learned with, see `amin.predictor.features`
     survival       see `amin.predictor.survival`; of the whole alone where nothing is learned
     gains          see `amin.predictor.choice`
@@ -192,6 +210,7 @@ class State(NamedTuple):
     returning: Ints
     lookups: Ints
     arrivals: Ints
+    shares: Floats
     groups: Ints
     survival: Floats3
     gains: Floats
@@ -217,11 +236,11 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
     lanes[:, FREE] = np.arange(at_most)[::-1]
     return State(
         table=np.zeros((num_requests, len(RequestView._fields)), np.int64),
-        facts=np.zeros((num_requests, BY_PROMISE + 1), np.int64),
+        facts=np.zeros((num_requests, TURN + 1), np.int64),
         times=np.full((num_requests, DRAW + 1), np.nan),
         readers=new_readers(num_requests),
         shared=np.zeros(num_requests, np.int64),
-        heap=np.zeros((3 + limits.has_priorities, num_requests + 1), np.int64),
+        heap=np.zeros((3 + limits.has_ranks, num_requests + 1), np.int64),
         lanes=lanes,
         running=np.zeros(at_most, np.int64),
         rows=np.ones((3, at_most + 1), np.int64),
@@ -232,7 +251,8 @@ def new_state(num_requests: int, num_pages: int, limits: Limits) -> State:
         crowd=crowd,
         returning=new_returning(num_requests if limits.has_stream_promise else 0),
         lookups=np.zeros((3, num_requests + 1 if limits.has_prefix_cache else 2), np.int64),
-        arrivals=np.full((2, num_requests + 1), -1),
+        arrivals=np.full((ARRIVED + 1, num_requests + 1), -1),
+        shares=np.zeros((OTHERS + 1, max(num_requests * limits.has_fair_share, 2) + 1)),
         groups=np.full((num_requests, len(FEATURES)), TOLD),
         survival=new_survival(NUM_GROUPS if limits.learns else 0),
         gains=new_gains(len(FEATURES)),

@@ -17,9 +17,11 @@ from typing import Any
 from amin.engine.settings import (
     READING_PACE,
     TAIL_PROMISE,
+    check_fair_share,
     check_forecast_floor,
     check_stream_promise,
     check_tail_promise,
+    check_ttft_target,
 )
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE, get_policy
@@ -44,6 +46,10 @@ class AminConfig:
                        present would have taken under FCFS (`amin.engine.promise`); None is off
     stream_promise     tokens that the reader of a streamed reply takes in a second: once a reply
                        has begun, it does not wait (`amin.engine.stream_promise`); None is off
+    ttft_target        seconds: who waits and can still have its first token by then goes before
+                       all others, the cheapest first (`amin.engine.precedence`); None is off
+    fair_share         client: each client, by name or key, has an equal share of the server, and
+                       who floods it waits behind himself (`amin.engine.fair_share`); None is off
     lengths_file       where what is learned of lengths is kept across restarts; empty: nowhere
     log_file           where each request is written down as it ends (`amin.workload.log`), for
                        training and for replays; empty: nowhere. Of both files each engine of a
@@ -60,6 +66,8 @@ class AminConfig:
     forecast_floor: int | None = None
     tail_promise: float | None = TAIL_PROMISE
     stream_promise: float | None = READING_PACE
+    ttft_target: float | None = None
+    fair_share: str | None = None
     lengths_file: str = ""
     log_file: str = ""
     log_prompts: bool = False
@@ -80,6 +88,8 @@ class AminConfig:
         check_forecast_floor(self.forecast_floor)
         check_tail_promise(self.tail_promise)
         check_stream_promise(self.stream_promise)
+        check_ttft_target(self.ttft_target)
+        check_fair_share(self.fair_share)
         budget = self.decision_budget_ms
         if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
             raise ConfigError(f"decision_budget_ms: got {budget!r}, allowed: a number > 0")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from amin.engine.promise import of_estimate
+from amin.engine.promise_books import Rates
 from amin.engine.secret import server_secret
 from amin.engine.settings import forecast_floor_of
 from amin.engine.vllm import seam
@@ -26,6 +27,7 @@ from amin.engine.vllm.ledger import Ledger
 from amin.engine.vllm.lookups import Lookups
 from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import IsAlike, Key
+from amin.engine.vllm.ranks import Ranks
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
 from amin.policy.volume import HALF_A_BLOCK
@@ -61,7 +63,10 @@ class Decisions:
         if config.stream_promise is not None:
             self.streams = StreamGuard(config.stream_promise, by_class)
         streams, ledger = self.streams, self.ledger
-        self.memory = Memory(scheduler, cache, ledger, self.policy, floor, by_class, streams)
+        capacity = cache.num_blocks * cache.block_size
+        seqs = scheduler.scheduler_config.max_num_seqs
+        self.ranks = ranks = Ranks(config, ledger, Rates.of(capacity, seqs))
+        self.memory = Memory(scheduler, cache, ledger, self.policy, floor, by_class, streams, ranks)
         self.lookups = None
         if seam.has_prefix_cache(scheduler):
             self.lookups = Lookups(scheduler, self._waits, self._note_cached)
@@ -71,9 +76,7 @@ class Decisions:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
         self.guard = None
         if config.tail_promise is not None:
-            capacity = cache.num_blocks * cache.block_size
             promise = of_estimate(config.tail_promise, seam.has_prefix_cache(scheduler), swaps)
-            seqs = scheduler.scheduler_config.max_num_seqs
             self.guard = TailGuard(self.ledger, promise, capacity, seqs, by_class)
 
     def arrived(self, request: seam.Request) -> bool:
@@ -108,6 +111,10 @@ class Decisions:
                 self.guard.costs_otherwise(request)
         return changed
 
+    def too_late(self) -> list[seam.Request]:
+        """Those who wait and will not have their first token in time: others go before them."""
+        return self.ranks.late(self.clock())
+
     def make_way(self) -> list[seam.Request]:
         """A step begins: who leaves for a reply whose reader is about to wait; mostly nobody."""
         self.memory.begin_step()
@@ -128,10 +135,10 @@ class Decisions:
         if request.num_tokens != request.amin_num_tokens:
             self._note_waiting(request)
         view = self.ledger.view_of(request.amin_slot)
-        level = view.priority if self.has_priorities else 0
+        rank = self.ranks.of(request, view.priority if self.has_priorities else 0)
         if self.policy.preempted_first and request.amin_preemption:
-            return level, -request.amin_preemption, request.amin_arrival
-        return level, int(self.policy.order(view)), request.amin_arrival
+            return rank, -request.amin_preemption, request.amin_arrival
+        return rank, int(self.policy.order(view)), request.amin_arrival
 
     def admits(self, request: seam.Request) -> bool:
         """Whether the head of the queue may be admitted now, as far as the forecast goes."""
@@ -139,8 +146,8 @@ class Decisions:
         # when it left. And where noting it failed, this is the next chance.
         if request.num_tokens != request.amin_num_tokens:
             self._note_waiting(request)
-        # Without a forecast or readers, vLLM's own test of what fits now is the whole admission.
-        is_asked = self.policy.has_forecast or self.streams
+        # Where nobody asks for more, vLLM's own test of what fits now is the whole admission.
+        is_asked = self.policy.has_forecast or self.streams or self.ranks.has_shares
         return not is_asked or self.memory.admits(request)
 
     def due(self, head: seam.Request) -> seam.Request | None:
@@ -149,7 +156,8 @@ class Decisions:
             pressing = self.streams.pressing()
             if pressing and not (self.has_priorities and pressing.priority > head.priority):
                 return pressing
-        return self.guard.overdue() if self.guard else None
+        late = self.guard.overdue() if self.guard else None
+        return late if late and self.ranks.may_pass(late, head) else None
 
     def left(self, request: seam.Request) -> None:
         """It waits no longer."""
@@ -192,6 +200,7 @@ class Decisions:
 
     def stepped(self, output: Any) -> None:
         """vLLM has decided a step."""
+        self.ranks.stepped(self._scheduler, output)
         if self.guard:
             self.guard.running_changed()
             if output.total_num_scheduled_tokens:
@@ -244,6 +253,7 @@ class Decisions:
             if self.guard:
                 self.guard.running_changed()
                 self.guard.ended(request)
+            self.ranks.ended(request)
         finally:
             self.ledger.close(request.request_id)
 
@@ -259,6 +269,7 @@ class Decisions:
         request.amin_cached = 0
         if self.lookups:
             self.lookups.begins_to_wait(request)
+        self.ranks.arrived(request, known.facts.client, self.clock())
         if self.streams:
             self.streams.arrived(request.amin_slot, known.facts.reading_pace)
         if self.guard:

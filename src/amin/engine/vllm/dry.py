@@ -86,6 +86,8 @@ class DryEngine:
         predictor: str = "constant:1",
         tail_promise: float | None = None,
         stream_promise: float | None = None,
+        ttft_target: float | None = None,
+        fair_share: str | None = None,
         seed: int = 0,
         **more: Any,
     ) -> DryEngine:
@@ -117,6 +119,8 @@ class DryEngine:
             forecast_floor=shape.forecast_floor,
             tail_promise=tail_promise,
             stream_promise=stream_promise,
+            ttft_target=ttft_target,
+            fair_share=fair_share,
             seed=seed,
         )
         return cls(config, settings)

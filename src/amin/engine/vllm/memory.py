@@ -14,6 +14,7 @@ from amin.engine.projection import Projection
 from amin.engine.rows import PRIORITY, look_ahead, num_blocks_asked, steps_to_compute
 from amin.engine.vllm import seam
 from amin.engine.vllm.ledger import Ledger
+from amin.engine.vllm.ranks import Ranks
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.compiled import NUM_COLUMNS, Slots, compile_policy
 from amin.policy.interface import Policy
@@ -25,7 +26,7 @@ class Memory:
 
     Every forecast is at least `floor` tokens. With `has_priorities` the least urgent leave first,
     and of these whom the policy says; between the two, those first whose readers, by `streams`,
-    have slack to spare.
+    have slack to spare. By `ranks`, some of it may be kept free for clients who ask for little.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Memory:
         ledger: Ledger,
         policy: Policy,
         floor: int,
-        has_priorities: bool = False,
-        streams: StreamGuard | None = None,
+        has_priorities: bool,
+        streams: StreamGuard | None,
+        ranks: Ranks,
     ) -> None:
         self._streams = streams
+        self._ranks = ranks
         self._way_is_made_for: seam.Request | None = None
         self._has_priorities = has_priorities
         self._scheduler = scheduler
@@ -95,9 +98,10 @@ class Memory:
         free = seam.num_free_blocks(scheduler)
         blocks_now, shared, cached = self._on_admission(request)
         self._ledger.shared[slot] = shared
-        if blocks_now > free - cache.watermark:
+        kept = int(self._ranks.keeps_free(request) * cache.num_blocks)
+        if blocks_now > free - cache.watermark - kept:
             return False
-        if not self._leaves_room(slot, free - blocks_now):
+        if not self._leaves_room(slot, free - kept - blocks_now):
             return False
         if not self._policy.has_forecast:
             return True

@@ -94,6 +94,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._policy_queue.reorder(request)
         for request in ask("look-ups", nobody, amin.looked_up):
             self._policy_queue.reorder(request)
+        for request in ask("deadlines", nobody, amin.too_late):
+            self._policy_queue.reorder(request)
         makes_way = ask("making way", nobody, amin.make_way)
         for request in makes_way:
             self.running.remove(request)

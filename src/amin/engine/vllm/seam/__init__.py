@@ -51,6 +51,7 @@ from amin.engine.vllm.seam.requests import (
 )
 from amin.engine.vllm.seam.skipped import own_skipped_queue
 from amin.engine.vllm.seam.step import (
+    admitted_first,
     is_full,
     is_paused,
     note_preempted,
@@ -84,6 +85,7 @@ __all__ = [
     "Scheduler",
     "SchedulingPolicy",
     "adapter",
+    "admitted_first",
     "build_scheduler",
     "can_be_admitted",
     "check_scheduler",

@@ -62,6 +62,11 @@ def num_lookahead_tokens(scheduler: Any) -> int:
     return int(scheduler.num_lookahead_tokens)
 
 
+def admitted_first(scheduler: Any, output: Any) -> list[Request]:
+    """The requests that were admitted in a step, and never before."""
+    return [scheduler.requests[data.req_id] for data in output.scheduled_new_reqs]
+
+
 def note_preempted(output: Any, requests: list[Request]) -> None:
     """Say in a step's output who was preempted before it: vLLM 0.24 says only who was in it.
 
