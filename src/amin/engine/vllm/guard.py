@@ -23,9 +23,12 @@ from amin.engine.promise import look_further, overdue, where_shared
 from amin.engine.promise_books import (
     EXPECTED,
     FATE,
+    FOUND,
     NEXT,
+    RUN_TIME,
     RUNNING,
     SIZE,
+    WORK,
     Found,
     Rates,
     forget,
@@ -178,6 +181,17 @@ class TailGuard:
         """Who goes next whatever the policy says; mostly None."""
         slot = overdue(self._noted, self._queues, self._crowd, self._work, self._promise_now)
         return self._waiting[slot] if slot >= 0 else None
+
+    def seconds_by_fcfs(self, request: seam.Request, waited: float) -> float | None:
+        """After how long FCFS would have ended it, if work goes on as since it came, so long ago.
+
+        In seconds; None where nothing has been done since.
+        """
+        noted = self._noted[request.amin_slot]
+        done = self._work - float(noted[WORK])
+        if done <= 0.0 or waited <= 0.0:
+            return None
+        return float(noted[FOUND] + noted[RUN_TIME]) * waited / done
 
     def _books(self) -> Books:
         ledger, lengths, books = self._ledger, self._ledger.lengths, self._latest_books

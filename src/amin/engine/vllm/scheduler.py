@@ -14,6 +14,7 @@ own way is taken, and after the third time for good. Nothing but these two is in
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ from amin.engine.settings import promise_in_words
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
+from amin.engine.vllm.explained import ExplainedDecisions
 from amin.engine.vllm.queue import IsAlike, Key, PolicyQueue
 from amin.engine.vllm.untested import require_it_passes_if_newer
 
@@ -50,7 +52,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         seam.check_scheduler(self)
         require_it_passes_if_newer(seam.logger)
         config = AminConfig.from_vllm(vllm_config.additional_config)
-        self.amin = Decisions(self, config, seam.engine_rank(vllm_config))
+        decides = ExplainedDecisions if seam.logger.isEnabledFor(logging.DEBUG) else Decisions
+        self.amin = decides(self, config, seam.engine_rank(vllm_config))
         self.amin_boundary = Boundary(config.decision_budget_ms, seam.logger)
         self._num_arrivals = 0
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
