@@ -56,7 +56,7 @@ def arrivals(scheduler: str | AminConfig) -> tuple[float, float]:
         engine.submit(_job(i))
     while len(engine.scheduler.running) < NUM_RUNNING:
         timed_step(engine, lengths)
-    made = [engine._vllm_request(_job(NUM_RUNNING + i)) for i in range(NUM_ARRIVALS)]
+    made = [engine.model.request_of(_job(NUM_RUNNING + i)) for i in range(NUM_ARRIVALS)]
     gc.collect()
     gc.freeze()
     times = []
@@ -77,7 +77,7 @@ def skips(num_adapters: int) -> float:
     for scheduler in ("vllm-fcfs", AminConfig()):
         engine = _engine(scheduler, **shape)
         for i in range(64 + NUM_SKIPPED):
-            engine.adapters[str(i)] = 1 + i % 2 if i < 64 else 3 + i % num_adapters
+            engine.model.adapters[str(i)] = 1 + i % 2 if i < 64 else 3 + i % num_adapters
             engine.submit(_job(i, prompt=16))
         pair.append(engine)
     gc.collect()

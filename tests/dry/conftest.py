@@ -105,7 +105,7 @@ class Stepper:
         """The jobs arrive; `extra_args` is what their client sends in place of good hints."""
         for job in jobs:
             self.lengths[job.request.request_id] = job.num_output_tokens
-            request = self.engine._vllm_request(job)
+            request = self.engine.model.request_of(job)
             if extra_args is not None:
                 request.sampling_params.extra_args = extra_args
             self.scheduler.add_request(request)

@@ -6,11 +6,8 @@ memory; `ExampleConnector` loads what it finds in a folder, which here is nothin
 
 from __future__ import annotations
 
-import json
 import random
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +15,9 @@ from vllm.config import KVTransferConfig
 from vllm.distributed.kv_transfer.kv_connector.v1.offloading.common import OffloadingWorkerMetadata
 from vllm.v1.outputs import KVConnectorOutput
 
-from amin.engine.vllm import dry, seam
+from amin.engine.vllm import seam
+from amin.engine.vllm.dry_model import STOP_TOKEN
+from amin.engine.vllm.dry_scheduler import model_folder
 from amin.engine.vllm.scheduler import AminScheduler
 
 pytestmark = pytest.mark.dry
@@ -34,8 +33,7 @@ CONNECTORS: dict[str, dict[str, Any]] = {
 
 def make_scheduler(connector: str, amin: dict[str, Any] | None, is_async: bool) -> Any:
     """A scheduler with a connector; stock where no settings of amin's are given."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "config.json").write_text(json.dumps(dry._MODEL_CONFIG))
+    with model_folder() as directory:
         config = seam.engine_config(
             directory,
             max_model_len=2048, block_size=BLOCK_SIZE, max_num_seqs=32,
@@ -67,7 +65,7 @@ class Server:
     def add(self, name: str, tokens: Sequence[int], length: int) -> None:
         """A request arrives, whose reply has so many tokens."""
         self._lengths[name] = length
-        params = seam.SamplingParams(max_tokens=200, stop_token_ids=[dry.STOP_TOKEN])
+        params = seam.SamplingParams(max_tokens=200, stop_token_ids=[STOP_TOKEN])
         self.scheduler.add_request(
             seam.Request(name, list(tokens), params, None, block_hasher=self._hasher)
         )
@@ -133,7 +131,7 @@ class Server:
         if request is None or not is_emitting:
             return []
         is_last = request.num_output_tokens + 1 >= self._lengths[name]
-        return [dry.STOP_TOKEN if is_last else 1000 + len(name)]
+        return [STOP_TOKEN if is_last else 1000 + len(name)]
 
 
 def _serve(connector: str, amin: dict[str, Any] | None, seed: int, is_async: bool) -> Server:

@@ -51,7 +51,7 @@ def test_what_is_found_is_what_vllm_finds(groups: dict[str, Any]) -> None:
     found = set()
     for number, shared in enumerate((0, 3, 4, 31, 32, 63, 64)):
         own = tuple(range(5000 + 100 * number, 5040 + 100 * number))
-        request = engine._vllm_request(
+        request = engine.model.request_of(
             Job(Request(f"r{number}", shared + 40, 9, prompt_token_ids=SHARED[:shared] + own), 9)
         )
         expected = engine.scheduler.kv_cache_manager.get_computed_blocks(request)[1]

@@ -26,7 +26,7 @@ requests = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 20),
 
 
 def _run(engine: Any, jobs: list[Job], adapters: dict[str, int]) -> RunResult:
-    engine.adapters |= adapters
+    engine.model.adapters |= adapters
     scheduler, most = engine.scheduler, 0
     schedule = scheduler.schedule
 

@@ -29,7 +29,7 @@ class Grammar:
 def _add(run: Any, job: Job, grammar: Any) -> Any:
     """The job arrives with a constraint whose grammar is in that state."""
     run.lengths[job.request.request_id] = job.num_output_tokens
-    made = run.engine._vllm_request(job)
+    made = run.engine.model.request_of(job)
     params = made.sampling_params
     params.structured_outputs = StructuredOutputsParams(regex="[ab]*")
     request = seam.Request(

@@ -10,7 +10,7 @@ The smaller goes first; among equals it is the policy that orders. In this order
    others, and among these it is the cheapest, by the policy's order. Who is late already, or has
    begun and was preempted, comes after: it is too late to please the one, and the other has been.
 
-Without these three the number is the same for all, and nothing is changed by it. Both promises are
+Without these three the number is 0 for all, and nothing is changed by it. Both promises are
 above it, but for one thing: who is overdue by the tail promise (`amin.engine.promise`) passes
 nobody whose client's turn comes earlier, since FCFS gives a flood all that it asks for.
 

@@ -46,8 +46,8 @@ def rank(state: State, limits: Limits, slot: int) -> int:
     """The number of one that waits."""
     table = state.table
     priority = table[slot, PRIORITY] if limits.has_priorities else 0
-    is_late = limits.ttft_target == np.inf or table[slot, NUM_OUTPUT] > 0
-    is_late = is_late or table[slot, ARRIVAL_INDEX] < state.counts[NUM_LATE]
+    is_late = table[slot, NUM_OUTPUT] > 0 or table[slot, ARRIVAL_INDEX] < state.counts[NUM_LATE]
+    is_late = is_late and limits.ttft_target < np.inf
     return int(rank_of(priority, state.facts[slot, TURN], is_late))
 
 

@@ -8,7 +8,7 @@ scheduled on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from amin.engine.settings import forecast_floor_of
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.guard import TailGuard
+from amin.engine.vllm.held import HeldReplies
 from amin.engine.vllm.intake import Intake, Known
 from amin.engine.vllm.keeper import Keeper
 from amin.engine.vllm.ledger import Ledger
@@ -30,7 +31,6 @@ from amin.engine.vllm.queue import IsAlike, Key
 from amin.engine.vllm.ranks import Ranks
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
-from amin.policy.volume import HALF_A_BLOCK
 
 NOT_NOTED = -1
 """In place of the number of tokens with which a request was noted as waiting."""
@@ -55,6 +55,7 @@ class Decisions:
         self._num_preemptions = 0
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
+        self.held = HeldReplies(self.ledger)
         swaps = seam.swaps(scheduler)
         floor = forecast_floor_of(config.forecast_floor, swaps)
         by_class = self.has_priorities
@@ -69,8 +70,7 @@ class Decisions:
         self.memory = Memory(scheduler, cache, ledger, self.policy, floor, by_class, streams, ranks)
         self.lookups = None
         if seam.has_prefix_cache(scheduler):
-            self.lookups = Lookups(scheduler, self._waits, self._note_cached)
-        self._num_cached_running = 0
+            self.lookups = Lookups(scheduler, self._waits, ledger)
         self._keeper = None
         if lengths_file:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
@@ -97,7 +97,9 @@ class Decisions:
         for request_id, known in self.intake.answers():
             request = self._scheduler.requests[request_id]
             self.ledger.predict(request_id, known.estimate)
-            self._regroup(request, known.groups)
+            self.held.regroup(request, known.groups)
+            if self.guard:
+                self.guard.running_changed()
             # Its place is asked for again, and is another one.
             request.amin_num_tokens = NOT_NOTED
             found.append(request)
@@ -163,9 +165,8 @@ class Decisions:
         """It waits no longer."""
         request.amin_num_tokens = NOT_NOTED
         if self.lookups:
-            request.amin_cached = self.ledger.num_cached(request.amin_slot)
-            self._num_cached_running += request.amin_cached
-        self._hold(request, 0)
+            self.lookups.leaves(request)
+        self.held.leaves(request)
         if self.guard:
             self.guard.leaves(request)
         if self.streams:
@@ -174,8 +175,9 @@ class Decisions:
     def returned(self, request: seam.Request) -> None:
         """It left in this step, and waits on as before."""
         request.amin_num_tokens = request.num_tokens
-        self._runs_no_longer(request)
-        self._hold(request, request.num_output_tokens)
+        if self.lookups:
+            self.lookups.runs_no_longer(request)
+        self.held.waits(request)
         if self.guard:
             self.guard.returns(request)
         self._reader_waits(request)
@@ -207,7 +209,8 @@ class Decisions:
                 in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
                 num_own, num_running = in_use, len(seam.running(self._scheduler))
                 if self.lookups:
-                    num_own = min(self._num_own_tokens(), in_use)
+                    running = seam.running(self._scheduler)
+                    num_own = min(self.lookups.num_own_tokens(running), in_use)
                 computed = output.total_num_scheduled_tokens
                 self.guard.worked(num_own, in_use - num_own, num_running, computed)
 
@@ -238,7 +241,8 @@ class Decisions:
         self._num_preemptions += 1
         if self.streams:
             self.streams.somebody_left()
-        self._runs_no_longer(request)
+        if self.lookups:
+            self.lookups.runs_no_longer(request)
         request.amin_preemption = self._num_preemptions
         self.ledger.preempted(request.request_id, request.num_output_tokens)
 
@@ -246,7 +250,8 @@ class Decisions:
         """It has finished or was aborted: learn from it, and forget it."""
         try:
             self.intake.ended(request)
-            self._runs_no_longer(request)
+            if self.lookups:
+                self.lookups.runs_no_longer(request)
             if self.streams:
                 self.streams.leaves(request.amin_slot)
                 self.streams.somebody_left()
@@ -265,10 +270,10 @@ class Decisions:
 
     def _enter(self, request: seam.Request, known: Known) -> None:
         request.amin_slot = self.ledger.open(*known)
-        request.amin_held, request.amin_num_tokens, request.amin_preemption = 0, NOT_NOTED, 0
-        request.amin_cached = 0
+        request.amin_num_tokens, request.amin_preemption = NOT_NOTED, 0
+        self.held.arrived(request)
         if self.lookups:
-            self.lookups.begins_to_wait(request)
+            self.lookups.arrived(request)
         self.ranks.arrived(request, known.facts.client, self.clock())
         if self.streams:
             self.streams.arrived(request.amin_slot, known.facts.reading_pace)
@@ -288,7 +293,7 @@ class Decisions:
         else:
             self.ledger.waits(request.amin_slot, request.num_prompt_tokens, made)
         self._reader_waits(request)
-        self._hold(request, made)
+        self.held.waits(request)
 
     def _reader_waits(self, request: seam.Request) -> None:
         """Somebody reads what has come of it, if anything has."""
@@ -297,33 +302,3 @@ class Decisions:
 
     def _waits(self, request: seam.Request) -> bool:
         return bool(request.amin_num_tokens != NOT_NOTED and not request.is_finished())
-
-    def _note_cached(self, request: seam.Request, num_tokens: int) -> bool:
-        return self.ledger.cached(request.amin_slot, num_tokens)
-
-    def _runs_no_longer(self, request: seam.Request) -> None:
-        self._num_cached_running -= request.amin_cached
-        request.amin_cached = 0
-
-    def _num_own_tokens(self) -> int:
-        """Of KV in memory, without what the cache held already and others may hold as well."""
-        running = seam.running(self._scheduler)
-        num_tokens = sum([request.num_computed_tokens for request in running])
-        return int(num_tokens + len(running) * HALF_A_BLOCK - self._num_cached_running)
-
-    def _hold(self, request: seam.Request, num_output_tokens: int) -> None:
-        """A reply that waits with some of it made counts among those that are longer."""
-        if num_output_tokens != request.amin_held:
-            groups = self.ledger.groups[request.amin_slot]
-            self.lengths.hold(groups, request.amin_held, -1.0)
-            self.lengths.hold(groups, num_output_tokens, 1.0)
-            request.amin_held = num_output_tokens
-
-    def _regroup(self, request: seam.Request, groups: Sequence[int]) -> None:
-        """What foretells its length has changed: what is held of it is held with others."""
-        held = request.amin_held
-        self._hold(request, 0)
-        self.ledger.groups[request.amin_slot] = groups
-        self._hold(request, held)
-        if self.guard:
-            self.guard.running_changed()

@@ -7,18 +7,16 @@ plus so much per scheduled token. Thousands of requests take seconds.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amin.engine.stock import STOCK
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.dry_config import LONGEST, DryConfig
+from amin.engine.vllm.dry_model import ImaginaryModel
+from amin.engine.vllm.dry_scheduler import make_scheduler
 from amin.engine.vllm.observer import Observer
 from amin.engine.vllm.scheduler import AminScheduler
 from amin.errors import AminError, ConfigError
@@ -29,30 +27,12 @@ from amin.workload.interface import Job, check_workload
 if TYPE_CHECKING:
     from amin.engine.simulator import SimulatorConfig
 
-STOP_TOKEN = 2**30 - 1
-FIRST_OWN_TOKEN = 2**30
-"""From here on each request has a token of its own, of which unknown prompts and replies are made:
-no two share a prefix that the workload does not say they share."""
-
-_MODEL_CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "num_hidden_layers": 1,
-    "vocab_size": 2**31 - 1,
-    "max_position_embeddings": LONGEST,
-    "torch_dtype": "bfloat16",
-}
-
 
 class DryEngine:
     """Runs workloads through a vLLM scheduler of one configuration.
 
     `scheduler` is ``vllm-fcfs`` or ``vllm-priority`` (stock), or the settings of `AminScheduler`.
-    `adapters` has the number, from 1 on, of the LoRA adapter that answers a request, by its id.
+    `model` answers.
     """
 
     def __init__(self, config: DryConfig, scheduler: str | AminConfig) -> None:
@@ -64,17 +44,13 @@ class DryEngine:
         self.config = config
         self.name = scheduler if isinstance(scheduler, str) else scheduler.policy
         self.clock = 0.0
-        self.adapters: dict[str, int] = {}
         self._num_steps = 0
         self._settings = scheduler
-        self.scheduler = _make_scheduler(config, scheduler)
+        self.scheduler = make_scheduler(config, scheduler)
         if isinstance(self.scheduler, AminScheduler):
             self.scheduler.amin.clock = lambda: self.clock
-        self._own_tokens: dict[str, int] = {}
-        self._replies: dict[str, Sequence[int]] = {}
-        self._block_hasher = None
-        if config.enable_prefix_caching:
-            self._block_hasher = seam.prefix_block_hasher(config.block_size)
+        caches = config.enable_prefix_caching
+        self.model = ImaginaryModel(seam.prefix_block_hasher(config.block_size) if caches else None)
         self._capacity_tokens = seam.CacheShape.of(self.scheduler).capacity_tokens
 
     @classmethod
@@ -133,7 +109,7 @@ class DryEngine:
         rejected = [job for job, can in zip(jobs, can_run, strict=True) if not can]
         arriving = Arrivals(jobs, [row for row, can in enumerate(can_run) if can])
         lengths = {job.request.request_id: job.num_output_tokens for job in jobs}
-        self._replies = {job.request.request_id: job.reply_token_ids for job in jobs}
+        self.model.replies = {job.request.request_id: job.reply_token_ids for job in jobs}
         # With async scheduling a step is scheduled before the previous one's output is known.
         depth = 2 if self.config.async_scheduling else 1
         in_flight: deque[tuple[Any, set[str], float]] = deque()
@@ -197,7 +173,7 @@ class DryEngine:
 
     def submit(self, job: Job) -> None:
         """Hand a request to the scheduler, now."""
-        self.scheduler.add_request(self._vllm_request(job))
+        self.scheduler.add_request(self.model.request_of(job))
 
     def schedule(self) -> Any:
         """One step of the scheduler, as the engine's core has it (EngineCore.step)."""
@@ -220,7 +196,7 @@ class DryEngine:
                 sampled.append([])
                 continue
             num_drafts = len(output.scheduled_spec_decode_tokens.get(request_id, ()))
-            sampled.append(self._tokens_of(request, num_drafts, lengths[request_id]))
+            sampled.append(self.model.next_tokens(request, num_drafts, lengths[request_id]))
         self.scheduler.update_from_output(
             output,
             seam.ModelRunnerOutput(
@@ -231,57 +207,9 @@ class DryEngine:
         )
         if self.config.num_speculative_tokens:
             drafted = [request_id for request_id in ids if request_id in emitting]
-            drafts = [
-                [self._own_tokens[request_id]] * self.config.num_speculative_tokens
-                for request_id in drafted
-            ]
+            number = self.config.num_speculative_tokens
+            drafts = [self.model.drafts(request_id, number) for request_id in drafted]
             self.scheduler.update_draft_token_ids(seam.DraftTokenIds(drafted, drafts))
-
-    def _tokens_of(self, request: seam.Request, num_drafts: int, length: int) -> list[int]:
-        """The next tokens of a reply, the last one its stop: one, and the drafts that are right."""
-        left = length - request.num_output_tokens
-        num_right = request.num_output_tokens % (num_drafts + 1)
-        made = max(min(num_right + 1, left), 1)
-        own, known = self._own_tokens[request.request_id], self._replies.get(request.request_id)
-        first = request.num_output_tokens
-        tokens = list(known[first : first + made]) if known else [own] * made
-        return [*tokens[:-1], STOP_TOKEN] if made >= left else tokens
-
-    def _vllm_request(self, job: Job) -> seam.Request:
-        request = job.request
-        hints: dict[str, Any] = {}
-        if request.predicted_class is not None:
-            hints["amin_class"] = request.predicted_class
-        if request.client is not None:
-            hints["amin_client"] = request.client
-        if request.reading_pace is not None:
-            hints["amin_reading_pace"] = request.reading_pace
-        if request.hint is not None:
-            hints |= {"amin_lower": request.hint.lower, "amin_upper": request.hint.upper}
-        own = self._own_tokens.setdefault(
-            request.request_id, FIRST_OWN_TOKEN + len(self._own_tokens)
-        )
-        prompt = request.prompt_token_ids or (own,) * request.num_prompt_tokens
-        params = seam.SamplingParams(
-            max_tokens=request.max_tokens,
-            ignore_eos=True,
-            stop_token_ids=[STOP_TOKEN],
-            extra_args=hints or None,
-        )
-        return seam.Request(
-            request_id=request.request_id,
-            prompt_token_ids=list(prompt),
-            sampling_params=params,
-            pooling_params=None,
-            arrival_time=request.arrival_time,
-            priority=request.priority,
-            block_hasher=self._block_hasher,
-            lora_request=self._adapter(request.request_id),
-        )
-
-    def _adapter(self, request_id: str) -> seam.LoRARequest | None:
-        number = self.adapters.get(request_id)
-        return seam.LoRARequest(f"adapter-{number}", number, "/none") if number else None
 
 
 def _rejected(job: Job) -> RequestRecord:
@@ -294,38 +222,3 @@ def _rejected(job: Job) -> RequestRecord:
         upper=0,
         status="rejected",
     )
-
-
-def _make_scheduler(config: DryConfig, scheduler: str | AminConfig) -> Any:
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "config.json").write_text(json.dumps(_MODEL_CONFIG))
-        vllm_config = seam.engine_config(
-            directory,
-            max_model_len=config.max_model_len,
-            block_size=config.block_size,
-            max_num_seqs=config.max_num_seqs,
-            max_num_batched_tokens=config.max_num_batched_tokens,
-            long_prefill_token_threshold=config.long_prefill_token_threshold,
-            enable_prefix_caching=config.enable_prefix_caching,
-            watermark=config.watermark,
-            speculative_config=_ngram(config.num_speculative_tokens),
-            enable_lora=config.max_loras > 0,
-            max_loras=max(config.max_loras, 1),
-            scheduling_policy=(
-                "priority" if scheduler == "vllm-priority" else config.scheduling_policy
-            ),
-            additional_config={} if isinstance(scheduler, str) else {"amin": asdict(scheduler)},
-        )
-    vllm_config.scheduler_config.async_scheduling = config.async_scheduling
-    stock = seam.AsyncScheduler if config.async_scheduling else seam.Scheduler
-    return seam.build_scheduler(
-        vllm_config,
-        stock if isinstance(scheduler, str) else AminScheduler,
-        config.num_gpu_blocks,
-        config.kv_cache_groups,
-    )
-
-
-def _ngram(num_tokens: int) -> dict[str, Any] | None:
-    drafted = {"num_speculative_tokens": num_tokens, "prompt_lookup_min": 2, "prompt_lookup_max": 4}
-    return {"method": "ngram", **drafted} if num_tokens else None

@@ -54,7 +54,7 @@ class Ranks:
 
     def arrived(self, request: seam.Request, client: str | None, now: float) -> None:
         """A new request, at this time on the engine's clock; its row is written."""
-        request.amin_turn, request.amin_is_late = 0, self._target is None
+        request.amin_turn, request.amin_is_late = 0, False
         if self._target is not None:
             self._in_time.append((now + self._target, request))
         if self.has_shares:
@@ -71,7 +71,8 @@ class Ranks:
 
     def of(self, request: seam.Request, priority: int) -> int:
         """The number of one that waits, by its class of priority; 0 for all without classes."""
-        is_late = request.amin_is_late or request.num_output_tokens > 0
+        has_begun = self._target is not None and request.num_output_tokens > 0
+        is_late = request.amin_is_late or has_begun
         return int(_rank_of(priority, request.amin_turn, is_late))
 
     def late(self, now: float) -> list[seam.Request]:
