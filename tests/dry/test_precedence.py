@@ -20,6 +20,7 @@ from tests.dry.simulated import (
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.step_time import StepTime
 from amin.engine.vllm import dry
+from amin.request import Request
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 from amin.workload.trace import Trace
@@ -97,6 +98,21 @@ def test_who_floods_waits_behind_himself() -> None:
     """The small client's mean is a sixth of what the flood makes of it without shares."""
     jobs = list(_two_clients(900, seed=5))
     assert _mean_of("small", jobs, fair_share="client") < _mean_of("small", jobs) / 6
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_salt_is_no_share(named: bool) -> None:
+    """Of 300 who come at once the last has a late turn if each sends a salt of its own, and the
+    first one if each is a client that is trusted to say so."""
+    shape = SimulatorConfig(256, 16)
+    engine = dry.DryEngine.like(shape, "expected-volume", fair_share="client")
+    for number in range(300):
+        name = str(number)
+        job = Job(Request(name, 200, 400, client=name if named else None), 100)
+        request = engine.model.request_of(job)
+        request.cache_salt = None if named else name
+        engine.scheduler.add_request(request)
+    assert (request.amin_turn == 0) is named
 
 
 def test_more_first_tokens_come_in_time() -> None:

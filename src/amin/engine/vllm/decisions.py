@@ -274,7 +274,7 @@ class Decisions:
         self.held.arrived(request)
         if self.lookups:
             self.lookups.arrived(request)
-        self.ranks.arrived(request, known.facts.client, self.clock())
+        self.ranks.arrived(request, _sharing(known.facts.client, request), self.clock())
         if self.streams:
             self.streams.arrived(request.amin_slot, known.facts.reading_pace)
         if self.guard:
@@ -302,3 +302,12 @@ class Decisions:
 
     def _waits(self, request: seam.Request) -> bool:
         return bool(request.amin_num_tokens != NOT_NOTED and not request.is_finished())
+
+
+def _sharing(client: str | None, request: seam.Request) -> str | None:
+    """Whose share a request comes out of; those of nobody known have one together.
+
+    A salt tells clients apart that nothing else does, but is whatever they send: with a new one in
+    each request, each would have a share of its own.
+    """
+    return None if client == request.cache_salt else client
