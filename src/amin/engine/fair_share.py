@@ -65,9 +65,13 @@ def floods(turn: int) -> bool:
 
 
 @cached_njit
-def is_kept_free(since: float, now: float, per_step: float) -> bool:
-    """Whether the latest who does not flood came so lately that the next is waited for."""
-    return now - since < per_step * KEPT_STEPS
+def kept_free(turn: int, since: float, now: float, per_step: float) -> float:
+    """The share of the memory that is to be free beside one of this turn when it begins.
+
+    Another client, who does not flood, came last when the server had come to `since`: mostly
+    lately, so that its next request is waited for.
+    """
+    return KEPT_FREE if floods(turn) and now - since < per_step * KEPT_STEPS else 0.0
 
 
 @cached_njit

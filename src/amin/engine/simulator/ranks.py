@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from amin.engine.fair_share import (
-    KEPT_FREE,
     comes_to,
     expected_charge,
     floods,
-    is_kept_free,
+    kept_free,
     known_charge,
     turn_of,
 )
@@ -84,12 +83,12 @@ def has_turn(state: State, limits: Limits, slot: int) -> None:
 @inlined_njit
 def num_kept_free(state: State, limits: Limits, slot: int) -> int:
     """Blocks that are to be free beside one that is admitted, for others."""
-    shares, kept = state.shares, 0
-    if floods(state.facts[slot, TURN]) and state.table[slot, NUM_OUTPUT] == 0:
-        client, since = shares[OTHERS, LATEST_CLIENT], shares[OTHERS, SINCE]
-        is_other = client != 0 and client != state.facts[slot, CLIENT] + 1
-        if is_other and is_kept_free(since, shares[OTHERS, STEP_BEGAN], limits.rates.per_step):
-            kept = int(KEPT_FREE * limits.num_blocks)
+    others, facts, kept = state.shares[OTHERS], state.facts, 0
+    is_other = others[LATEST_CLIENT] != 0 and others[LATEST_CLIENT] != facts[slot, CLIENT] + 1
+    if is_other and state.table[slot, NUM_OUTPUT] == 0:
+        since, now = others[SINCE], others[STEP_BEGAN]
+        share = kept_free(facts[slot, TURN], since, now, limits.rates.per_step)
+        kept = int(share * limits.num_blocks)
     return kept
 
 

@@ -207,12 +207,11 @@ class Decisions:
             self.guard.running_changed()
             if output.total_num_scheduled_tokens:
                 in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
-                num_own, num_running = in_use, len(seam.running(self._scheduler))
+                num_own, running = in_use, seam.running(self._scheduler)
                 if self.lookups:
-                    running = seam.running(self._scheduler)
                     num_own = min(self.lookups.num_own_tokens(running), in_use)
                 computed = output.total_num_scheduled_tokens
-                self.guard.worked(num_own, in_use - num_own, num_running, computed)
+                self.guard.worked(num_own, in_use - num_own, len(running), computed)
 
     def learned(self) -> None:
         """A step's output has come: readers get it, and now and then lengths are learned."""

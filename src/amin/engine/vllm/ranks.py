@@ -6,11 +6,10 @@ from collections import deque
 from typing import Any
 
 from amin.engine.fair_share import (
-    KEPT_FREE,
     comes_to,
     expected_charge,
     floods,
-    is_kept_free,
+    kept_free,
     known_charge,
     turn_of,
 )
@@ -24,7 +23,7 @@ MANY_CLIENTS = 1024
 """Accounts that are kept before anybody looks which of them say nothing any longer."""
 
 _rank_of, _turn_of, _comes_to = rank_of.py_func, turn_of.py_func, comes_to.py_func
-_floods, _is_kept_free = floods.py_func, is_kept_free.py_func
+_floods, _kept_free = floods.py_func, kept_free.py_func
 
 
 class Ranks:
@@ -93,11 +92,10 @@ class Ranks:
         """The share of the memory that is to be free beside it when it is admitted, for others."""
         if self._latest_small is None or request.num_output_tokens:
             return 0.0
-        if not _floods(request.amin_turn):
-            return 0.0
         client, since = self._latest_small
-        is_kept = _is_kept_free(since, self._now, self._rates.per_step)
-        return KEPT_FREE if is_kept and client != request.amin_account[0] else 0.0
+        if client == request.amin_account[0]:
+            return 0.0
+        return float(_kept_free(request.amin_turn, since, self._now, self._rates.per_step))
 
     def stepped(self, scheduler: Any, output: Any) -> None:
         """vLLM has decided a step: the server has come to the turns of those who are new in it."""
