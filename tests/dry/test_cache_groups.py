@@ -49,7 +49,7 @@ def test_amax_never_preempts_while_its_bounds_hold(
 ) -> None:
     """Whatever the groups, and however many steps a prompt takes."""
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(st.lists(requests, min_size=1, max_size=25))
     @example(LATE_WINDOW)
     def check(rows: list[tuple[int, int, int]]) -> None:

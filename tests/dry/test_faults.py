@@ -68,7 +68,7 @@ def break_(
     return raised
 
 
-def load(num_requests: int = 150) -> Sequence[Job]:
+def load(num_requests: int = 90) -> Sequence[Job]:
     """LMSYS-like requests at twice the capacity."""
     replies = embedded_replies(2000, seed=3)
     return lmsys_like(replies, num_requests=num_requests, requests_per_second=11, seed=3)
@@ -138,6 +138,22 @@ def test_two_faults_are_survived(engine_of: MakeEngine, entry: str) -> None:
     assert all(record.status == "finished" for record in result.records)
     assert engine.scheduler.amin_boundary.faults.total() == 2
     assert not engine.scheduler.amin_boundary.is_off
+
+
+@pytest.mark.parametrize("failing", [(1, 2), (1, 30), (30, 31)], ids=str)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_arrival_that_fails_is_in_the_books_once(
+    engine_of: MakeEngine, failing: tuple[int, int], when: str
+) -> None:
+    """Where it fails once it is noted, too: noted twice it would come before itself, and amin would
+    walk along the order of arrival for ever."""
+    engine = engine_of("expected-volume", **SHAPE, predictor="online", tail_promise=1.0)
+    amin = engine.scheduler.amin
+    break_(amin, "arrived", lambda number: number in failing, when)
+    result = engine.run(load())
+    assert all(record.status == "finished" for record in result.records)
+    assert amin.guard.is_empty
+    assert len(amin.ledger) == 0
 
 
 @pytest.mark.parametrize("entry", ["arrived", "key", "admits", "learned"])

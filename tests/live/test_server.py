@@ -346,16 +346,19 @@ def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json
 def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
     """SIGTERM ends the server with a request in mid-stream, and its engine and worker with it.
 
-    Its predictor was made once, though several processes read the settings.
+    What it has learned is saved, though it ran for less than a second after its only reply. And its
+    predictor was made once, though several processes read the settings.
     """
     import psutil  # comes with vLLM
 
-    costly = ("--predictor", "tests.live.broken_predictors:Costly")
-    server = start_server(AMIN_SERVE, *costly, AMIN_TEST_MADE=str(tmp_path / "made"))
+    path = tmp_path / "lengths.npz"
+    options = ("--predictor", "tests.live.broken_predictors:Costly", "--lengths-file", str(path))
+    server = start_server(AMIN_SERVE, *options, AMIN_TEST_MADE=str(tmp_path / "made"))
     server.wait_until_ready()
     assert (tmp_path / "made").read_text() == "made\n"
     processes = psutil.Process(server.process.pid).children(recursive=True)
     assert any("EngineCore" in process.name() for process in processes)
+    server.complete(max_tokens=9)
     with server.stream("/v1/completions", **GOOD | {"max_tokens": 480}) as chunks:
         next(chunks)
         server.process.terminate()
@@ -366,16 +369,6 @@ def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
         lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes),
         "engine and worker end",
     )
-
-
-def test_what_was_learned_is_saved_at_sigterm(start_server: StartServer, tmp_path: Path) -> None:
-    """A server that ran for less than a second after its only reply: the next one knows of it."""
-    path = tmp_path / "lengths.npz"
-    server = start_server(AMIN_SERVE, "--lengths-file", str(path))
-    server.wait_until_ready()
-    server.complete(max_tokens=9)
-    server.process.terminate()
-    assert server.process.wait(60) == 0
     lengths = LearnedLengths()
     restore(lengths, path)
     assert lengths.survival[[FINISHED, CUT], 0].sum() > 0.9

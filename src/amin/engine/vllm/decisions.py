@@ -87,6 +87,8 @@ class Decisions:
 
     def arrived_unknown(self, request: seam.Request) -> bool:
         """`arrived` has failed: note the request without looking at anything that it brought."""
+        if self.guard and request.request_id in self.ledger:
+            self.guard.arrived_in_vain(request)
         self.ledger.close(request.request_id)
         self._enter(request, self.intake.unknown(self._scheduler, request))
         return True

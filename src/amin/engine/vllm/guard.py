@@ -25,6 +25,7 @@ from amin.engine.promise_books import (
     FATE,
     FOUND,
     NEXT,
+    PREVIOUS,
     RUN_TIME,
     RUNNING,
     SIZE,
@@ -102,6 +103,15 @@ class TailGuard:
         if waits_at_once:
             self._waiting[slot] = request
             self._waiting_work += expected
+
+    def arrived_in_vain(self, request: seam.Request) -> None:
+        """Noting its arrival has failed, maybe after it was noted here: then it is taken out.
+
+        In the ring twice, it would come before itself, and whoever walks along it would not return.
+        """
+        slot = request.amin_slot
+        if self._queues[PREVIOUS, self._queues[NEXT, slot]] == slot:
+            self.ended(request)
 
     def waits(self, request: seam.Request) -> None:
         """It waits, for the first time or again, or something about it has changed.

@@ -85,7 +85,7 @@ def test_whose_slack_ends_goes_first(policy: str, scheduling_policy: str) -> Non
     """In each step of random runs, whoever is admitted while a reply presses is that reply."""
     num_pressing = 0
 
-    @settings(max_examples=40, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=25, deadline=None, phases=[Phase.generate])
     @given(st.lists(ROW, min_size=20, max_size=60))
     def check(rows: list[Row]) -> None:
         nonlocal num_pressing
@@ -120,7 +120,7 @@ def test_who_has_slack_to_spare_leaves_first(policy: str) -> None:
     """In each step of random runs, nobody without slack leaves while somebody with it stays."""
     num_left = 0
 
-    @settings(max_examples=40, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=25, deadline=None, phases=[Phase.generate])
     @given(st.lists(ROW, min_size=20, max_size=60))
     def check(rows: list[Row]) -> None:
         nonlocal num_left
