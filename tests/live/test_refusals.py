@@ -19,14 +19,24 @@ from amin.errors import AminError
 
 pytestmark = pytest.mark.live
 
-# Says on standard output which of the slow imports were made before the end.
+# Runs `amin serve` with each of the lists of options, of a model that does not exist, so that
+# nothing is served by mistake. Prints for each its exit code, what it wrote on either stream, and
+# which of the slow imports had been made before its end.
 AMIN_SERVE_WATCHED = """
-import sys
+import contextlib, io, json, sys
 from amin.cli import main
-try:
-    main()
-finally:
-    print([name for name in ("vllm", "torch", "transformers") if name in sys.modules])
+ended = []
+for options in json.loads(sys.argv[1]):
+    sys.argv = ["amin", "serve", "no-such-model", *options]
+    out, err, code = io.StringIO(), io.StringIO(), None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as exit:
+            code = exit.code
+    slow = [name for name in ("vllm", "torch", "transformers") if name in sys.modules]
+    ended.append([code, out.getvalue(), err.getvalue(), slow])
+print(json.dumps(ended))
 """
 TABLES = {
     "not-json.json": '{"classes": ',
@@ -59,31 +69,41 @@ REFUSED = [
 ]
 
 
-def amin_serve(*options: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``amin serve`` of a model that does not exist, so that nothing is served by mistake."""
-    return subprocess.run(
-        [sys.executable, "-c", AMIN_SERVE_WATCHED, "serve", "no-such-model", *options],
+def amin_serve(
+    refused: list[list[str]], cwd: Path, **environment: str
+) -> list[tuple[int, str, str, list[str]]]:
+    """How each ends: exit code, standard output, standard error, and slow imports so far."""
+    done = subprocess.run(
+        [sys.executable, "-c", AMIN_SERVE_WATCHED, json.dumps(refused)],
         capture_output=True,
         text=True,
-        check=False,
         cwd=cwd,
         env={**os.environ, **environment},
         timeout=120,
     )
+    assert done.returncode == 0, done.stderr
+    return [tuple(each) for each in json.loads(done.stdout)]
 
 
-@pytest.mark.parametrize(("options", "words"), REFUSED, ids=[" ".join(o) for o, _ in REFUSED])
-def test_amin_serve_refuses(options: list[str], words: list[str], tmp_path: Path) -> None:
-    """Exit code 2 and one line naming field, value and what is allowed, before vLLM is imported."""
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, str, list[str]]]:
+    """How ``amin serve`` ends with each of the options that are refused, one after the other."""
+    folder = tmp_path_factory.mktemp("tables")
     for name, text in TABLES.items():
-        (tmp_path / name).write_text(text)
-    ended = amin_serve(*options, cwd=tmp_path)
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("amin: ")
-    assert ended.stderr.count("\n") == 1
-    for word in words:
-        assert word in ended.stderr
-    assert ended.stdout == "[]\n"
+        (folder / name).write_text(text)
+    return amin_serve([options for options, _ in REFUSED], folder)
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)), ids=[" ".join(o) for o, _ in REFUSED])
+def test_amin_serve_refuses(ends: list[tuple[int, str, str, list[str]]], number: int) -> None:
+    """Exit code 2 and one line naming field, value and what is allowed, before vLLM is imported."""
+    code, output, complaint, slow_imports = ends[number]
+    assert code == 2
+    assert complaint.startswith("amin: ")
+    assert complaint.count("\n") == 1
+    for word in REFUSED[number][1]:
+        assert word in complaint
+    assert (output, slow_imports) == ("", [])
 
 
 @pytest.mark.parametrize(
@@ -97,9 +117,15 @@ def test_amin_serve_refuses(options: list[str], words: list[str], tmp_path: Path
     ],
 )
 def test_engine_refuses_settings(start_engine: StartEngine, settings: Any, complaint: str) -> None:
-    """Wrong settings end the start of an engine, and the next engine of the process is sound."""
+    """Wrong settings end the start of an engine."""
     with pytest.raises(AminError, match=complaint):
         start_engine(settings)
+
+
+def test_the_next_engine_of_the_process_is_sound(start_engine: StartEngine) -> None:
+    """After one that was refused another starts, and answers."""
+    with pytest.raises(AminError, match="unknown setting"):
+        start_engine({"polcy": "fcfs"})
     (output,) = start_engine({}).serve([Prompt(tokens=[5, 6, 7], max_tokens=4)])
     assert len(output) == 4
 
@@ -124,10 +150,9 @@ def fake_vllm(directory: Path, version: str) -> dict[str, str]:
 @pytest.mark.parametrize("version", ["0.11.0", "0.23.1+cpu"])
 def test_amin_serve_refuses_older_versions(version: str, tmp_path: Path) -> None:
     """A vLLM that is too old is refused with the range, before it is imported."""
-    ended = amin_serve(cwd=tmp_path, **fake_vllm(tmp_path, version))
-    assert ended.returncode == 2
-    assert ended.stderr == f"amin: vLLM {version} is installed; supported: {SUPPORTED}\n"
-    assert ended.stdout == "[]\n"
+    (ended,) = amin_serve([[]], tmp_path, **fake_vllm(tmp_path, version))
+    complaint = f"amin: vLLM {version} is installed; supported: {SUPPORTED}\n"
+    assert ended == (2, "", complaint, [])
 
 
 def test_an_older_vllm_does_not_find_the_scheduler(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ Outputs = list[tuple[int, ...]]
 @pytest.fixture(scope="module")
 def prompts() -> list[Prompt]:
     """The same for all engines."""
-    return make_prompts(36)
+    return make_prompts(50)
 
 
 @pytest.fixture(scope="module")
