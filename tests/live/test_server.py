@@ -352,10 +352,10 @@ def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
     import psutil  # comes with vLLM
 
     path = tmp_path / "lengths.npz"
-    options = ("--predictor", "tests.live.broken_predictors:Costly", "--lengths-file", str(path))
+    costly = ("--predictor", "tests.live.broken_predictors:Costly", "--lengths-file", str(path))
     # On a busy machine the second that amin allows for it may be over before the engine's turn.
-    options += ("--shutdown-timeout=5",)
-    server = start_server(AMIN_SERVE, *options, AMIN_TEST_MADE=str(tmp_path / "made"))
+    patient = "--shutdown-timeout=5"
+    server = start_server(AMIN_SERVE, *costly, patient, AMIN_TEST_MADE=str(tmp_path / "made"))
     server.wait_until_ready()
     assert (tmp_path / "made").read_text() == "made\n"
     processes = psutil.Process(server.process.pid).children(recursive=True)
