@@ -30,7 +30,7 @@ from amin.workload.trace import Trace
 
 CONFIG = SimulatorConfig(511, 16, enable_prefix_caching=True)
 RATES, SEEDS, NUM_REQUESTS = (7, 11), (1, 2), 3000
-PACES = (None, 5.0, 10.0, 20.0, 40.0)
+PACES = (None, 5.0, 10.0, 15.0, 20.0, 40.0)
 LEADS = (1.0, 2.0, 4.0, 8.0, 16.0)
 PROMISES = (0.5, 0.7, 0.9, 1.0, 1.2, 1.5, None)
 

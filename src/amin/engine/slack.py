@@ -33,6 +33,10 @@ TOKENS_PER_READ = 2.0
 """Tokens that a reply makes while its reader takes one. A server at its limit makes some 20 to 30 a
 second; with twice the reader's pace slack grows by a second in each second."""
 
+TOKENS_AHEAD = 80.0
+"""The slack that a reply is to have is so many tokens at most: of a fast reader fewer seconds. Else
+ever more memory is kept, and at 20 tokens a second everybody takes twice as long as under FCFS."""
+
 MOST_TO_SLACK = 200
 """Tokens for which memory is kept for one reply at most: whoever reads as fast as the server makes
 them never has slack, and nothing can be kept for that."""
@@ -92,7 +96,8 @@ def tokens_to_slack(readers: Floats, table: Ints, slot: int, now: float) -> int:
     """
     if readers[slot, SECONDS_EACH] == 0.0:
         return 0
-    lacking = max(SECONDS_AHEAD - _slack(readers, slot, now), 0.0)
+    ahead = min(SECONDS_AHEAD, TOKENS_AHEAD * readers[slot, SECONDS_EACH])
+    lacking = max(ahead - _slack(readers, slot, now), 0.0)
     to_make = lacking * TOKENS_PER_READ / readers[slot, SECONDS_EACH]
     left = table[slot, MAX_TOKENS] - readers[slot, NUM_SEEN]
     return int(min(np.ceil(to_make), left, MOST_TO_SLACK))

@@ -3,17 +3,20 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers
+from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers, seconds_each
 from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.slack import (
     LONG,
     MOST_TO_SLACK,
+    TOKENS_AHEAD,
     TOKENS_PER_READ,
     all_take,
     leaves_room,
+    tokens_to_slack,
     who_makes_way,
 )
 from amin.engine.stream_promise import SECONDS_AHEAD
@@ -44,7 +47,8 @@ def test_what_those_without_slack_take_must_fit(
     for slot, (each, slack, made, prompt, most, same) in enumerate(requests):
         readers[slot, [SECONDS_EACH, WANTED, NUM_SEEN]] = each, NOW + slack, made
         table[slot, [NUM_PROMPT, NUM_OUTPUT, MAX_TOKENS]] = prompt, made, most
-        lacks = max(SECONDS_AHEAD - (slack if made else 0.0), 0.0) if each else 0.0
+        ahead = min(SECONDS_AHEAD, TOKENS_AHEAD * each)
+        lacks = max(ahead - (slack if made else 0.0), 0.0) if each else 0.0
         if lacks:
             to_make = math.ceil(lacks * TOKENS_PER_READ / each)
             taken += min(to_make, most - made, MOST_TO_SLACK)
@@ -88,3 +92,13 @@ def test_those_with_most_slack_make_way(
     private = np.array([blocks for *_, blocks in running], np.int64)
     slots = np.arange(len(running))
     assert who_makes_way(readers, slots, private, missing, NOW).tolist() == expected
+
+
+@pytest.mark.parametrize(("pace", "kept"), [(5.0, 80), (10.0, 160), (20.0, 160), (40.0, 160)])
+def test_a_fast_reader_is_kept_ahead_by_tokens_not_seconds(pace: float, kept: int) -> None:
+    """Of a reply that begins, memory for so many tokens is kept: eight seconds of what is read at
+    up to ten tokens a second, and no more for those who read faster."""
+    readers, table = new_readers(1), np.zeros((1, NUM_COLUMNS), np.int64)
+    readers[0, SECONDS_EACH] = seconds_each(pace)
+    table[0, MAX_TOKENS] = 1000
+    assert tokens_to_slack.py_func(readers, table, 0, 0.0) == kept
