@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.live.in_process import Prompt, StartEngine
@@ -69,10 +69,17 @@ REFUSED = [
 ]
 
 
-def amin_serve(
-    refused: list[list[str]], cwd: Path, **environment: str
-) -> list[tuple[int, str, str, list[str]]]:
-    """How each ends: exit code, standard output, standard error, and slow imports so far."""
+class Ended(NamedTuple):
+    """How a command ended: exit code, both streams, and which slow imports had been made."""
+
+    code: int
+    output: str
+    complaint: str
+    slow_imports: list[str]
+
+
+def amin_serve(refused: list[list[str]], cwd: Path, **environment: str) -> list[Ended]:
+    """``amin serve`` with each list of options, one after the other in one process."""
     done = subprocess.run(
         [sys.executable, "-c", AMIN_SERVE_WATCHED, json.dumps(refused)],
         capture_output=True,
@@ -82,12 +89,12 @@ def amin_serve(
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return [tuple(each) for each in json.loads(done.stdout)]
+    return [Ended(*each) for each in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, str, list[str]]]:
-    """How ``amin serve`` ends with each of the options that are refused, one after the other."""
+def ends(tmp_path_factory: pytest.TempPathFactory) -> list[Ended]:
+    """Of all that is refused."""
     folder = tmp_path_factory.mktemp("tables")
     for name, text in TABLES.items():
         (folder / name).write_text(text)
@@ -95,15 +102,15 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, str, 
 
 
 @pytest.mark.parametrize("number", range(len(REFUSED)), ids=[" ".join(o) for o, _ in REFUSED])
-def test_amin_serve_refuses(ends: list[tuple[int, str, str, list[str]]], number: int) -> None:
+def test_amin_serve_refuses(ends: list[Ended], number: int) -> None:
     """Exit code 2 and one line naming field, value and what is allowed, before vLLM is imported."""
-    code, output, complaint, slow_imports = ends[number]
-    assert code == 2
-    assert complaint.startswith("amin: ")
-    assert complaint.count("\n") == 1
+    ended = ends[number]
+    assert ended.code == 2
+    assert ended.complaint.startswith("amin: ")
+    assert ended.complaint.count("\n") == 1
     for word in REFUSED[number][1]:
-        assert word in complaint
-    assert (output, slow_imports) == ("", [])
+        assert word in ended.complaint
+    assert (ended.output, ended.slow_imports) == ("", [])
 
 
 @pytest.mark.parametrize(
@@ -152,21 +159,16 @@ def test_amin_serve_refuses_older_versions(version: str, tmp_path: Path) -> None
     """A vLLM that is too old is refused with the range, before it is imported."""
     (ended,) = amin_serve([[]], tmp_path, **fake_vllm(tmp_path, version))
     complaint = f"amin: vLLM {version} is installed; supported: {SUPPORTED}\n"
-    assert ended == (2, "", complaint, [])
+    assert ended == Ended(2, "", complaint, [])
 
 
-def test_an_older_vllm_does_not_find_the_scheduler(tmp_path: Path) -> None:
-    """A vLLM that is too old ends where it imports what --scheduler-cls names, with the range."""
+def test_plain_server_refuses_older_versions(start_server: StartServer, tmp_path: Path) -> None:
+    """A plain vLLM server that is too old does not start with AminScheduler."""
     # +cpu, because vLLM looks there for what it was built for.
-    ended = subprocess.run(
-        [sys.executable, "-c", "from amin.engine.vllm import AminScheduler"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **fake_vllm(tmp_path, "0.23.0+cpu")},
-    )
-    assert ended.returncode != 0
-    assert f"vLLM 0.23.0+cpu is installed; supported: {SUPPORTED}" in ended.stderr
+    environment: Json = fake_vllm(tmp_path, "0.23.0+cpu")
+    server = start_server(VLLM, "--scheduler-cls", "amin.engine.vllm.AminScheduler", **environment)
+    assert server.process.wait(120) != 0
+    assert f"vLLM 0.23.0+cpu is installed; supported: {SUPPORTED}" in server.output()
 
 
 def test_a_newer_version_is_tested_and_serves(start_server: StartServer, tmp_path: Path) -> None:

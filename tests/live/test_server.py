@@ -353,9 +353,7 @@ def test_sigterm(start_server: StartServer, tmp_path: Path) -> None:
 
     path = tmp_path / "lengths.npz"
     costly = ("--predictor", "tests.live.broken_predictors:Costly", "--lengths-file", str(path))
-    # On a busy machine the second that amin allows for it may be over before the engine's turn.
-    patient = "--shutdown-timeout=5"
-    server = start_server(AMIN_SERVE, *costly, patient, AMIN_TEST_MADE=str(tmp_path / "made"))
+    server = start_server(AMIN_SERVE, *costly, AMIN_TEST_MADE=str(tmp_path / "made"))
     server.wait_until_ready()
     assert (tmp_path / "made").read_text() == "made\n"
     processes = psutil.Process(server.process.pid).children(recursive=True)

@@ -15,7 +15,7 @@ from amin.workload.log import read_log
 pytestmark = pytest.mark.live
 
 
-@pytest.mark.parametrize("spec", ["calibrated:text:{}", "similar"])
+@pytest.mark.parametrize("spec", ["text:{}", "calibrated:text:{}", "similar"])
 def test_prompts_are_read_and_logged(start_server: StartServer, tmp_path: Path, spec: str) -> None:
     """Of completions and of chats; each line has the text, and what was foretold from it."""
     prompts = [f"{kind} {i}" for i in range(60) for kind in ("essay", "word")]
