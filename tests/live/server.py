@@ -159,6 +159,14 @@ def _arguments(body: Json) -> Json:
     return {"model": "tiny", **known, "extra_body": extra}
 
 
+def fake_vllm(directory: Path, version: str) -> dict[str, str]:
+    """An environment in which the installed vLLM claims to be of this version."""
+    metadata = directory / f"vllm-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")])}
+
+
 def eventually(is_true: Callable[[], bool], what: str) -> None:
     """Poll until it is true; fails after `REQUEST_DEADLINE` seconds, saying what never came."""
     deadline = time.monotonic() + REQUEST_DEADLINE

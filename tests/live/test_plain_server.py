@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from tests.live.server import VLLM, StartServer
+from tests.live.server import VLLM, StartServer, fake_vllm
+from tests.live.shape import Json
 
 from amin import __version__
 
@@ -15,14 +17,18 @@ SCHEDULER = ("--scheduler-cls", "amin.engine.vllm.AminScheduler")
 BAD_HINT = {"vllm_xargs": {"amin_lower": "seven"}}
 
 
-def test_additional_config(start_server: StartServer) -> None:
+def test_additional_config(start_server: StartServer, tmp_path: Path) -> None:
     """--additional-config sets the policy; hints are ignored unless asked for.
 
-    The scheduler itself says at start what it schedules by.
+    The scheduler itself says at start what it schedules by. A vLLM that is newer than any that was
+    tested is warned of in one line; since this one decides as those that were, it serves.
     """
     settings = {"amin": {"policy": "amin-dynamic", "predictor": "constant:7"}}
-    server = start_server(VLLM, *SCHEDULER, "--additional-config", json.dumps(settings))
+    configured = (*SCHEDULER, "--additional-config", json.dumps(settings))
+    environment: Json = fake_vllm(tmp_path, "0.99.0+cpu")
+    server = start_server(VLLM, *configured, **environment)
     server.wait_until_ready()
+    assert "amin: vLLM 0.99.0+cpu is newer than any that amin was tested with" in server.output()
     told = "policy amin-dynamic, predictor constant:7, tail promise 1, stream promise 10"
     told += ", client hints ignored"
     assert f"amin {__version__}: {told}" in server.output()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.live.in_process import Prompt, StartEngine
-from tests.live.server import VLLM, StartServer
+from tests.live.server import VLLM, StartServer, fake_vllm
 from tests.live.shape import Json
 
 from amin.engine.vllm.versions import SUPPORTED
@@ -146,14 +146,6 @@ def test_plain_server_refuses_settings(start_server: StartServer) -> None:
     assert "amin: unknown setting 'polcy'; allowed: policy, predictor," in server.output()
 
 
-def fake_vllm(directory: Path, version: str) -> dict[str, str]:
-    """An environment in which the installed vLLM claims to be of this version."""
-    metadata = directory / f"vllm-{version}.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
-    return {"PYTHONPATH": os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")])}
-
-
 @pytest.mark.parametrize("version", ["0.11.0", "0.23.1+cpu"])
 def test_amin_serve_refuses_older_versions(version: str, tmp_path: Path) -> None:
     """A vLLM that is too old is refused with the range, before it is imported."""
@@ -169,12 +161,3 @@ def test_plain_server_refuses_older_versions(start_server: StartServer, tmp_path
     server = start_server(VLLM, "--scheduler-cls", "amin.engine.vllm.AminScheduler", **environment)
     assert server.process.wait(120) != 0
     assert f"vLLM 0.23.0+cpu is installed; supported: {SUPPORTED}" in server.output()
-
-
-def test_a_newer_version_is_tested_and_serves(start_server: StartServer, tmp_path: Path) -> None:
-    """One line warns; since this vLLM decides as those that were tested, it serves."""
-    environment: Json = fake_vllm(tmp_path, "0.99.0+cpu")
-    server = start_server(VLLM, "--scheduler-cls", "amin.engine.vllm.AminScheduler", **environment)
-    server.wait_until_ready()
-    assert "amin: vLLM 0.99.0+cpu is newer than any that amin was tested with" in server.output()
-    assert server.complete(max_tokens=9)["usage"]["completion_tokens"] == 9

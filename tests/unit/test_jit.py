@@ -11,18 +11,15 @@ import pytest
 import amin
 
 SCRIPT = """
-from amin.engine.vllm.ledger import Ledger
-from amin.policy.amin import AMIN_STATIC
-from amin.predictor.lengths import LearnedLengths
-from amin.request import LengthEstimate, Request
-ledger = Ledger(AMIN_STATIC, 1000, 0, LearnedLengths())
-request = Request("r", num_prompt_tokens=10, max_tokens=50)
-slot = ledger.open(request, LengthEstimate(1, 50), (0,) * 6)
-ledger.running([slot], [14])
-view = ledger.view("r")
-print(view.num_computed_tokens, view.num_output_tokens, view.admission_index)
+import numpy as np
+from amin.engine.rows import hold_nothing
+from amin.policy.compiled import COLUMN
+table = np.full((1, len(COLUMN)), 77)
+hold_nothing(table, 0, 10, 4)
+names = ("num_prompt_tokens", "num_output_tokens", "num_computed_tokens", "priority")
+print(*(table[0, COLUMN[name]] for name in names))
 """
-ANSWER = "14 5 0"
+ANSWER = "10 4 0 77"
 
 
 @pytest.fixture
