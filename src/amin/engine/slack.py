@@ -5,9 +5,10 @@ seconds of slack, or no reader: of these the policy chooses. For a reply whose r
 wait, and which does not fit, those make way who have most slack.
 
 And nobody is admitted where that would make silences: a reply that has just begun has no slack, and
-takes memory with each token. What those without slack will take before they have `SECONDS_AHEAD` of
-it must fit into what is free and what those hold who have it. Else a crowd that begins at once,
-where a long reply has ended, is thrown out again before anybody has read a word.
+takes memory with each token. What those without slack are expected to take, before they have
+`SECONDS_AHEAD` of it or end, must fit into what is free and what those hold who have it. Else a
+crowd that begins at once, where a long reply has ended, is thrown out again before anybody has read
+a word.
 
 Compiled, over the rows of `amin.engine.reading`, as `amin.engine.stream_promise`.
 """
@@ -18,7 +19,7 @@ import numpy as np
 
 from amin.arrays import Floats, Ints
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED
-from amin.engine.rows import MAX_TOKENS, num_tokens
+from amin.engine.rows import MAX_TOKENS, MEAN_REMAINING, num_tokens
 from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.jit import cached_njit, called_njit
 
@@ -92,14 +93,15 @@ def who_makes_way(readers: Floats, slots: Ints, private: Ints, missing: int, now
 def tokens_to_slack(readers: Floats, table: Ints, slot: int, now: float) -> int:
     """Tokens to be made until its reader has `SECONDS_AHEAD` of slack, `MOST_TO_SLACK` at most.
 
-    0 where it has, or nobody reads.
+    No more than it was expected to make when it began to wait, and 0 where its reader has that
+    slack, or nobody reads.
     """
     if readers[slot, SECONDS_EACH] == 0.0:
         return 0
     ahead = min(SECONDS_AHEAD, TOKENS_AHEAD * readers[slot, SECONDS_EACH])
     lacking = max(ahead - _slack(readers, slot, now), 0.0)
     to_make = lacking * TOKENS_PER_READ / readers[slot, SECONDS_EACH]
-    left = table[slot, MAX_TOKENS] - readers[slot, NUM_SEEN]
+    left = min(table[slot, MAX_TOKENS] - readers[slot, NUM_SEEN], table[slot, MEAN_REMAINING])
     return int(min(np.ceil(to_make), left, MOST_TO_SLACK))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers, seconds_each
-from amin.engine.rows import MAX_TOKENS, NUM_OUTPUT, NUM_PROMPT
+from amin.engine.rows import MAX_TOKENS, MEAN_REMAINING, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.slack import (
     LONG,
     MOST_TO_SLACK,
@@ -30,13 +30,14 @@ REQUEST = st.tuples(
     st.integers(0, 300),  # tokens made
     st.integers(1, 500),  # prompt
     st.integers(301, 600),  # max_tokens
+    st.integers(1, 300),  # tokens that were expected
     st.integers(0, 4),  # blocks of its prefix that another counts
 )
 
 
 @given(st.lists(REQUEST, min_size=1, max_size=12), st.integers(0, 3000))
 def test_what_those_without_slack_take_must_fit(
-    requests: list[tuple[float, float, int, int, int, int]], room: int
+    requests: list[tuple[float, float, int, int, int, int, int]], room: int
 ) -> None:
     """Into what is free and what those hold who could leave; the last of the list is the new one.
 
@@ -44,14 +45,15 @@ def test_what_those_without_slack_take_must_fit(
     """
     readers, table = new_readers(len(requests)), np.zeros((len(requests), NUM_COLUMNS), np.int64)
     taken = could_leave = 0
-    for slot, (each, slack, made, prompt, most, same) in enumerate(requests):
+    for slot, (each, slack, made, prompt, most, expected, same) in enumerate(requests):
         readers[slot, [SECONDS_EACH, WANTED, NUM_SEEN]] = each, NOW + slack, made
         table[slot, [NUM_PROMPT, NUM_OUTPUT, MAX_TOKENS]] = prompt, made, most
+        table[slot, MEAN_REMAINING] = expected
         ahead = min(SECONDS_AHEAD, TOKENS_AHEAD * each)
         lacks = max(ahead - (slack if made else 0.0), 0.0) if each else 0.0
         if lacks:
             to_make = math.ceil(lacks * TOKENS_PER_READ / each)
-            taken += min(to_make, most - made, MOST_TO_SLACK)
+            taken += min(to_make, most - made, expected, MOST_TO_SLACK)
         elif slot < len(requests) - 1:
             could_leave += prompt + made - same * BLOCK
     new, shared = len(requests) - 1, np.array([request[-1] for request in requests[:-1]], np.int64)
@@ -97,8 +99,11 @@ def test_those_with_most_slack_make_way(
 @pytest.mark.parametrize(("pace", "kept"), [(5.0, 80), (10.0, 160), (20.0, 160), (40.0, 160)])
 def test_a_fast_reader_is_kept_ahead_by_tokens_not_seconds(pace: float, kept: int) -> None:
     """Of a reply that begins, memory for so many tokens is kept: eight seconds of what is read at
-    up to ten tokens a second, and no more for those who read faster."""
+    up to ten tokens a second, and no more for those who read faster. Nor more than it is expected
+    to make."""
     readers, table = new_readers(1), np.zeros((1, NUM_COLUMNS), np.int64)
     readers[0, SECONDS_EACH] = seconds_each(pace)
-    table[0, MAX_TOKENS] = 1000
+    table[0, [MAX_TOKENS, MEAN_REMAINING]] = 1000, 500
     assert tokens_to_slack.py_func(readers, table, 0, 0.0) == kept
+    table[0, MEAN_REMAINING] = 30
+    assert tokens_to_slack.py_func(readers, table, 0, 0.0) == 30
