@@ -156,6 +156,22 @@ def test_an_arrival_that_fails_is_in_the_books_once(
     assert len(amin.ledger) == 0
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_arrival_that_fails_is_charged_once(engine_of: MakeEngine, when: str) -> None:
+    """To its client's account, and has one time by which its first token is to be there."""
+    settings = {"fair_share": "client", "ttft_target": 5.0}
+    engine = engine_of("expected-volume", **SHAPE, predictor="online", **settings)
+    amin = engine.scheduler.amin
+    break_(amin, "arrived", lambda number: number == 1, when)
+    job = load()[0]
+    engine.submit(job)
+    request = engine.scheduler.requests[job.request.request_id]
+    client, charge = request.amin_account
+    assert charge > 0
+    assert amin.ranks._accounts == {client: charge}
+    assert [late for _, late in amin.ranks._in_time] == [request]
+
+
 @pytest.mark.parametrize("entry", ["arrived", "key", "admits", "learned"])
 def test_after_giving_up_the_default_decides_as_stock_vllm(
     engine_of: MakeEngine, entry: str

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from amin.arrays import Floats, Ints
-from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED
+from amin.engine.reading import NUM_SEEN, SECONDS_EACH, TOTAL_PAUSE, WANTED
 from amin.engine.rows import MAX_TOKENS, MEAN_REMAINING, num_tokens
 from amin.engine.stream_promise import SECONDS_AHEAD
 from amin.jit import cached_njit, called_njit
@@ -38,6 +38,10 @@ TOKENS_AHEAD = 80.0
 """The slack that a reply is to have is so many tokens at most: of a fast reader fewer seconds. Else
 ever more memory is kept, and at 20 tokens a second everybody takes twice as long as under FCFS."""
 
+OUTRUN = 0.1
+"""A reader who has paused for such a share of the time that it takes to read what has come reads
+faster than the server makes tokens."""
+
 MOST_TO_SLACK = 200
 """Tokens for which memory is kept for one reply at most: whoever reads as fast as the server makes
 them never has slack, and nothing can be kept for that."""
@@ -49,6 +53,13 @@ def _slack(readers: Floats, slot: int, now: float) -> float:
     if readers[slot, SECONDS_EACH] == 0.0:
         return np.inf
     return readers[slot, WANTED] - now if readers[slot, NUM_SEEN] > 0.0 else 0.0
+
+
+@called_njit
+def _is_outrun(readers: Floats, slot: int) -> bool:
+    """Whether its reader reads faster than the server makes tokens: slack will never come."""
+    reading = readers[slot, NUM_SEEN] * readers[slot, SECONDS_EACH]
+    return bool(readers[slot, TOTAL_PAUSE] > OUTRUN * reading)
 
 
 @called_njit
@@ -112,6 +123,8 @@ def takes(readers: Floats, table: Ints, slot: int, num_held: int, now: float) ->
     A negative number is what it leaves to them, since it could leave itself.
     """
     more = tokens_to_slack(readers, table, slot, now)
+    if more and _is_outrun(readers, slot):
+        return 0
     return more if more else -num_held
 
 

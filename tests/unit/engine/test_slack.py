@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amin.engine.reading import NUM_SEEN, SECONDS_EACH, WANTED, new_readers, seconds_each
+from amin.engine.reading import (
+    NUM_SEEN,
+    SECONDS_EACH,
+    TOTAL_PAUSE,
+    WANTED,
+    new_readers,
+    seconds_each,
+)
 from amin.engine.rows import MAX_TOKENS, MEAN_REMAINING, NUM_OUTPUT, NUM_PROMPT
 from amin.engine.slack import (
     LONG,
     MOST_TO_SLACK,
+    OUTRUN,
     TOKENS_AHEAD,
     TOKENS_PER_READ,
     all_take,
@@ -31,30 +39,34 @@ REQUEST = st.tuples(
     st.integers(1, 500),  # prompt
     st.integers(301, 600),  # max_tokens
     st.integers(1, 300),  # tokens that were expected
+    st.sampled_from([0.0, 0.05, 0.2]),  # pauses of its reader, as a share of the time to read
     st.integers(0, 4),  # blocks of its prefix that another counts
 )
 
 
 @given(st.lists(REQUEST, min_size=1, max_size=12), st.integers(0, 3000))
 def test_what_those_without_slack_take_must_fit(
-    requests: list[tuple[float, float, int, int, int, int, int]], room: int
+    requests: list[tuple[float, float, int, int, int, int, float, int]], room: int
 ) -> None:
     """Into what is free and what those hold who could leave; the last of the list is the new one.
 
-    Who reads at no pace could leave; who has not begun has no slack.
+    Who reads at no pace could leave; who has not begun has no slack; and nothing is kept for one
+    that runs and whose reader is too fast for the server.
     """
     readers, table = new_readers(len(requests)), np.zeros((len(requests), NUM_COLUMNS), np.int64)
     taken = could_leave = 0
-    for slot, (each, slack, made, prompt, most, expected, same) in enumerate(requests):
+    for slot, (each, slack, made, prompt, most, expected, pauses, same) in enumerate(requests):
         readers[slot, [SECONDS_EACH, WANTED, NUM_SEEN]] = each, NOW + slack, made
         table[slot, [NUM_PROMPT, NUM_OUTPUT, MAX_TOKENS]] = prompt, made, most
         table[slot, MEAN_REMAINING] = expected
+        readers[slot, TOTAL_PAUSE] = pauses * made * each
         ahead = min(SECONDS_AHEAD, TOKENS_AHEAD * each)
         lacks = max(ahead - (slack if made else 0.0), 0.0) if each else 0.0
-        if lacks:
+        is_new = slot == len(requests) - 1
+        if lacks and (is_new or pauses <= OUTRUN or not made):
             to_make = math.ceil(lacks * TOKENS_PER_READ / each)
             taken += min(to_make, most - made, expected, MOST_TO_SLACK)
-        elif slot < len(requests) - 1:
+        elif not lacks and not is_new:
             could_leave += prompt + made - same * BLOCK
     new, shared = len(requests) - 1, np.array([request[-1] for request in requests[:-1]], np.int64)
     others = all_take(readers, table, shared, np.arange(new), float(BLOCK), NOW)

@@ -89,6 +89,7 @@ class Decisions:
         """`arrived` has failed: note the request without looking at anything that it brought."""
         if self.guard and request.request_id in self.ledger:
             self.guard.arrived_in_vain(request)
+        self.ranks.arrived_in_vain(request)
         self.ledger.close(request.request_id)
         self._enter(request, self.intake.unknown(self._scheduler, request))
         return True

@@ -68,6 +68,14 @@ class Ranks:
             self._accounts[client] = start + charge
             self._forget_accounts()
 
+    def arrived_in_vain(self, request: seam.Request) -> None:
+        """What followed its arrival has failed: it will arrive again, and is noted once."""
+        if self._in_time and self._in_time[-1][1] is request:
+            self._in_time.pop()
+        if account := getattr(request, "amin_account", None):
+            client, charge = account
+            self._accounts[client] -= charge
+
     def of(self, request: seam.Request, priority: int) -> int:
         """The number of one that waits, by its class of priority; 0 for all without classes."""
         has_begun = self._target is not None and request.num_output_tokens > 0
