@@ -3,7 +3,7 @@
 Compiled code depends on more than its own file: on the columns of `RequestView`, on functions of
 other modules. numba's cache looks at the one file's time alone, so ours is keyed by the contents of
 all of amin's sources. It lies in NUMBA_CACHE_DIR where that is set, else in `writable_cache`; with
-neither, every process compiles for itself (some seconds more at start).
+neither, every process compiles for itself (ten to twenty seconds at start).
 
 The repair: when vLLM's CPU worker starts, it reads the ``__dict__`` of everything in every loaded
 module (vllm/triton_utils/dispatcher.py, _rebind_kernels). llvmlite's library object answers any

@@ -127,5 +127,5 @@ def _cache() -> Finding:
 
     folder = writable_cache()
     if folder is None:
-        return Finding("compile cache", "none can be written: each start takes some seconds more")
+        return Finding("compile cache", "none can be written: each start takes 10-20 seconds more")
     return Finding("compile cache", str(folder))
