@@ -71,6 +71,16 @@ def test_decides_as_vllm_under_load(has_classes: bool, pace: float | None) -> No
     assert sum(record.num_preemptions for record in real.records) > 20
 
 
+@pytest.mark.parametrize("asks", [{"stream_promise": 10.0}, {"fair_share": "client"}], ids=str)
+def test_what_is_expected_is_learned_whoever_asks(asks: dict[str, Any]) -> None:
+    """The policy reads no lengths and there is no tail promise, but room to begin is kept by what
+    replies are expected to take, and shares are charged by it: learned as in vLLM."""
+    replies = embedded_replies(3000, seed=3)
+    jobs = list(lmsys_like(replies, num_requests=300, requests_per_second=9, seed=3))
+    shape: dict[str, Any] = {"num_blocks": 256, "block_size": 16}
+    assert_decided_alike("fcfs", shape | asks, StepTime(), jobs)
+
+
 @pytest.mark.parametrize("caches", [False, True])
 def test_who_makes_way_for_a_reader_is_decided_as_by_vllm(
     caches: bool, monkeypatch: pytest.MonkeyPatch

@@ -168,6 +168,7 @@ class SimulatorConfig:
         has_priorities = is_ours and self.scheduling_policy == "priority"
         has_target = is_ours and ttft_target is not None
         has_fair_share = is_ours and has_fair_share
+        is_asked = has_promise or has_stream_promise or has_fair_share
         return Limits(
             num_blocks=self.num_blocks,
             block_size=self.block_size,
@@ -190,7 +191,7 @@ class SimulatorConfig:
             learns=int(
                 is_ours
                 and not policy.is_clairvoyant
-                and (policy.reads_lengths or has_promise or coverage > 0)
+                and (policy.reads_lengths or is_asked or coverage > 0)
             ),
             coverage=coverage,
             has_promise=int(has_promise),
