@@ -120,12 +120,13 @@ def tokens_to_slack(readers: Floats, table: Ints, slot: int, now: float) -> int:
 def takes(readers: Floats, table: Ints, slot: int, num_held: int, now: float) -> int:
     """Of the memory for those without slack, in tokens: what one takes that runs, holding so many.
 
-    A negative number is what it leaves to them, since it could leave itself.
+    A negative number is what it leaves to them, since it could leave itself. Nothing, where its
+    reader will never have slack.
     """
     more = tokens_to_slack(readers, table, slot, now)
-    if more and _is_outrun(readers, slot):
-        return 0
-    return more if more else -num_held
+    if not more:
+        return -num_held
+    return 0 if _is_outrun(readers, slot) else more
 
 
 @cached_njit
