@@ -37,10 +37,10 @@ from amin.predictor.similar import SimilarPredictor
 from amin.predictor.text import TextModel, TextPredictor
 from amin.predictor.training import Replies, labels_of, train
 from amin.request import LengthEstimate, Request
-from amin.workload.csv_trace import opened
+from amin.workload.files import opened
 from amin.workload.generate import arrival_times
-from amin.workload.json_trace import num_tokens
 from amin.workload.log import is_log, read_log
+from amin.workload.row import num_tokens
 from amin.workload.trace import Trace
 
 POLICIES = "expected-volume+1~10", "expected-volume"

@@ -112,7 +112,7 @@ def test_the_command_line_starts_without_the_engine() -> None:
     [
         (
             ["simulate", "--kv-tokens", "x"],
-            "'x' is not a valid integer. (see: amin simulate --help)",
+            "got 'x', allowed: a number like 65536 or 65,536 (see: amin simulate --help)",
         ),
         (["nope"], "No such command 'nope'. (see: amin --help)"),
     ],

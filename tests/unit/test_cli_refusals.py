@@ -72,12 +72,14 @@ def test_a_row_that_is_cut_off_is_named(
 
 
 def test_left_out_rows_are_counted(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trace: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
 ) -> None:
-    """As broken lines of a log are."""
+    """And said in the first line, with what the file was taken for."""
     trace.write_text(trace.read_text() + "20,10,30\n21,10,0,a\n")
     _run(monkeypatch, "simulate", "--trace", trace, "--kv-tokens", 1000, "--skip-broken")
-    assert "2 broken rows are left out" in caplog.text
+    first = capsys.readouterr().out.splitlines()[0]
+    assert f"{trace}: amin: 20 requests over 19 s" in first
+    assert "1 left out: broken; 1 left out: without a reply" in first
 
 
 @pytest.mark.parametrize("name", ["mine_policy:MINE", "./mine_policy.py:MINE"])
@@ -133,3 +135,14 @@ def test_a_class_cannot_steer_the_terminal(
     printed = capsys.readouterr().out
     assert "\x1b[31m" not in printed
     assert "\\x1b[31mred" in printed
+
+
+def test_kv_tokens_may_be_written_as_vllm_prints_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
+) -> None:
+    """``GPU KV cache size: 8,192 tokens`` is copied as it is; words are refused."""
+    options = ["simulate", "--trace", trace, "--json", "--kv-tokens"]
+    assert _run(monkeypatch, *options, "8,192") == 0
+    assert '"kv_tokens": 8192' in capsys.readouterr().out
+    assert _run(monkeypatch, *options, "many") == 2
+    assert "allowed: a number like 65536 or 65,536" in capsys.readouterr().err

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from amin.cli import options
 from amin.experiment import example
+
+if TYPE_CHECKING:
+    from amin.workload.reading import Reading
 
 EXAMPLES = """
 \b
@@ -27,9 +30,11 @@ simulate; a column client or predicted_class is used where there is one. The las
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--trace", required=True, help="a CSV or JSON-lines file, as for amin simulate")
-@options.skip_broken
-@click.option("--kv-tokens", type=int, required=True, help="tokens that the KV cache holds")
+@click.option("--trace", required=True, help="a file of traffic, as for amin simulate")
+@options.reading
+@click.option(
+    "--kv-tokens", type=options.Tokens(), required=True, help="tokens that the KV cache holds"
+)
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option("--load", type=float, help="multiple of capacity [default: the trace's own]")
 @click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
@@ -51,7 +56,7 @@ simulate; a column client or predicted_class is used where there is one. The las
 )
 def advise(
     trace: str,
-    skip_broken: bool,
+    reading: Reading,
     num_requests: int | None,
     load: float | None,
     out: Path,
@@ -67,7 +72,7 @@ def advise(
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import console, progress
 
-    traffic = Traffic(trace, num_requests, load, skip_broken=skip_broken)
+    traffic = Traffic(trace, num_requests, load, reading=reading)
     with progress(Console(stderr=True)) as track:
         advice = run(traffic, Setting(**engine), track=track)
     screen = console()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amin.experiment.comparison import Comparison
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
+    from amin.workload.reading import Reading
 
 EXAMPLES = """
 \b
@@ -36,8 +37,8 @@ there.
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--trace", help="a CSV or JSON-lines file, as for amin simulate")
-@options.skip_broken
+@click.option("--trace", help="a file of traffic, as for amin simulate")
+@options.reading
 @options.workload
 @options.closed_loop
 @options.think_time
@@ -58,7 +59,7 @@ there.
     "--policies", default=",".join(example.POLICIES), show_default=True, help="comma-separated"
 )
 @click.option("--seeds", default=example.NUM_SEEDS, show_default=True, help="how many")
-@click.option("--kv-tokens", default=example.KV_TOKENS, show_default=True)
+@click.option("--kv-tokens", type=options.Tokens(), default=example.KV_TOKENS, show_default=True)
 @click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
 @click.option("--step-time", default=example.STEP_TIME, show_default=True)
 @click.option("--predictor", default="constant:1", show_default=True, help="as for amin simulate")
@@ -86,7 +87,7 @@ there.
 )
 def compare(
     trace: str | None,
-    skip_broken: bool,
+    reading: Reading,
     workload: str | None,
     closed_loop: int | None,
     think_time: float,
@@ -113,7 +114,7 @@ def compare(
         load = example.LOAD
     source = trace or workload or example.WORKLOAD
     loop = closed_loop, think_time
-    traffic = Traffic(source, num_requests, load, arrivals, predicted, skip_broken, *loop)
+    traffic = Traffic(source, num_requests, load, arrivals, predicted, reading, *loop)
     setting = Setting(**engine)
     names = [name.strip() for name in policies.split(",") if name.strip()]
     with progress(Console(stderr=True)) as track:
@@ -135,8 +136,9 @@ def _print(comparison: Comparison, traffic: Traffic) -> None:
 
     out = console()
     first = comparison.rows[0]
+    out.print(f"\n{traffic.understood}", highlight=False, markup=False, soft_wrap=True)
     out.print(
-        f"\nSimulated, deciding as vLLM does: {traffic.source}, load "
+        f"Simulated, deciding as vLLM does: {traffic.source}, load "
         f"{traffic.load_in_words(first['rho'])}, "
         f"{first['kv_tokens']:,} KV tokens. {comparison.labels[0]} in seconds, tokens and counts; "
         "the others as ratios to it, the mean over seeds (smallest-largest):\n",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,40 @@ from amin.engine.settings import READING_PACE
 skip_broken = click.option(
     "--skip-broken", is_flag=True, help="leave out the lines of a file that cannot be read"
 )
+
+
+def reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is said of a file that does not say it itself: ``reading``, a `Reading`."""
+
+    @click.option(
+        "--columns",
+        metavar="NAME=COLUMN,...",
+        help="of any table: arrival_time=ts,num_prompt_tokens=in,num_output_tokens=out[,unit=ms]; "
+        "unit alone also for files that are known",
+    )
+    @click.option(
+        "--hash-block-size",
+        type=int,
+        help="prompt tokens that one of a file's hash_ids stands for [default: the format's]",
+    )
+    @click.option("--run", type=int, help="of a file with several runs of a benchmark, from 1 on")
+    @skip_broken
+    @wraps(command)
+    def with_reading(
+        *args: Any,
+        columns: str | None,
+        hash_block_size: int | None,
+        run: int | None,
+        skip_broken: bool,
+        **others: Any,
+    ) -> Any:
+        from amin.workload.reading import Reading
+
+        said = Reading.of(columns, skip_broken, hash_block_size, run)
+        return command(*args, reading=said, **others)
+
+    return with_reading
+
 
 reading_pace = click.option(
     "--reading-pace",
@@ -55,6 +91,19 @@ think_time = click.option(
     show_default=True,
     help="seconds between a reply and the next question of a user of --closed-loop",
 )
+
+
+class Tokens(click.ParamType):  # type: ignore[type-arg]
+    """A number of tokens, which may be written as vLLM prints it: ``65,536``."""
+
+    name = "tokens"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Fail where it is no number."""
+        try:
+            return int(str(value).replace(",", ""))
+        except ValueError:
+            self.fail(f"got {value!r}, allowed: a number like 65536 or 65,536", param, ctx)
 
 
 class OutputFolder(click.Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -15,6 +15,9 @@ from rich.table import Table
 from amin.cli import options
 from amin.cli.train import train
 from amin.experiment.example import BLOCK_SIZE, STEP_TIME
+
+if TYPE_CHECKING:
+    from amin.workload.reading import Reading
 
 EXAMPLES = """
 \b
@@ -57,8 +60,8 @@ predictor.add_command(train)
 
 
 @predictor.command(epilog=EXAMPLES)
-@click.option("--trace", required=True, help="a CSV or JSON-lines file, as for amin simulate")
-@options.skip_broken
+@click.option("--trace", required=True, help="a file of traffic, as for amin simulate")
+@options.reading
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option(
     "--predictor",
@@ -69,7 +72,9 @@ predictor.add_command(train)
     help="as for amin serve; may be given several times",
 )
 @click.option(
-    "--kv-tokens", type=int, help="simulate policies that are told the answers, on so many"
+    "--kv-tokens",
+    type=options.Tokens(),
+    help="simulate policies that are told the answers, on so many",
 )
 @click.option("--load", default=1.5, show_default=True, help="there: multiple of capacity")
 @click.option(
@@ -90,7 +95,7 @@ predictor.add_command(train)
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON, write no page")
 def evaluate(
     trace: str,
-    skip_broken: bool,
+    reading: Reading,
     num_requests: int | None,
     specs: tuple[str, ...],
     kv_tokens: int | None,
@@ -109,10 +114,11 @@ def evaluate(
     from amin.experiment.setting import Setting
     from amin.experiment.yardsticks import yardsticks
     from amin.predictor.catalog import get_predictor
-    from amin.report.terminal import progress
-    from amin.workload.read import read_trace
+    from amin.report.terminal import console, progress
+    from amin.workload.read import read
 
-    requests = read_trace(Path(trace), skip_broken)[:num_requests]
+    understood = read(Path(trace), reading, num_requests)
+    requests = understood.trace
     chosen = [get_predictor(spec) for spec in specs]
     if not as_json:
         chosen += yardsticks(requests)
@@ -126,6 +132,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
         return
+    console().print(f"{trace}: {understood}", highlight=False, markup=False, soft_wrap=True)
     _print(rows)
     _write(rows, trace, out)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from amin.experiment.explanation import Explanation
     from amin.experiment.run import Run
     from amin.experiment.traffic import Traffic
+    from amin.workload.reading import Reading
 
 EXAMPLES = """
 \b
@@ -27,16 +28,19 @@ Examples:
   amin simulate --trace trace.csv --kv-tokens 16492 --policy amin-static
   amin simulate --trace azure.csv.gz --kv-tokens 65536 --block-size 16 \\
       --step-time linear:0.03,0.00015 --policy vllm-fcfs --records records.csv --json
+  amin simulate --trace export.csv --kv-tokens 65536 \\
+      --columns arrival_time=ts,num_prompt_tokens=in,num_output_tokens=out,unit=ms
   amin simulate --workload sessions --load 1.2 --kv-tokens 16384 --block-size 16 \\
       --step-time linear:0.03,0.00015 --enable-prefix-caching --policy expected-volume
   amin simulate --workload lmsys-like --load 1.5 --kv-tokens 8176 --block-size 16 \\
       --step-time linear:0.03,0.00015 --policy expected-volume --tail-promise 1 --explain 700
 \b
-A trace is a CSV file with arrival_time, num_prompt_tokens, num_output_tokens and, where known,
-lower, upper, max_tokens, priority, predicted_class, request_id. Azure's, BurstGPT's and ServeGen's
-columns are understood too; without arrival times all requests arrive at 0. So are Mooncake's JSON
-lines, whose hash_ids say which prefixes prompts share (--enable-prefix-caching), results of
-vllm bench serve --save-detailed, ShareGPT conversations, and logs of amin serve --log.
+A trace is a table with arrival_time, num_prompt_tokens, num_output_tokens and, where known, lower,
+upper, max_tokens, priority, predicted_class, client, request_id; or any other table, by --columns.
+Results of vllm bench serve, guidellm, aiperf, inference-perf, genai-perf and LLMPerf, traces of
+Azure, BurstGPT, ServeGen, Mooncake and Qwen, conversations, logs of LiteLLM, OpenTelemetry, vLLM
+and amin serve --log are told apart by themselves (docs/traffic.md). The first line of the answer
+says what the file was taken for.
 \b
 --step-time unit is the paper's model: a step takes 1, preempted requests restart. With
 linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.
@@ -44,14 +48,16 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--trace", help="a CSV file or JSON lines, may be gzipped")
-@options.skip_broken
+@click.option("--trace", help="a file of traffic of nearly any kind: see below")
+@options.reading
 @options.workload
 @click.option("--num-requests", type=int, help="[default: of a trace all, of a workload 1000]")
 @click.option("--load", type=float, help="arrival rate as a multiple of capacity")
 @options.closed_loop
 @options.think_time
-@click.option("--kv-tokens", type=int, required=True, help="tokens that the KV memory holds")
+@click.option(
+    "--kv-tokens", type=options.Tokens(), required=True, help="tokens that the KV memory holds"
+)
 @click.option(
     "--policy",
     default="amin-static",
@@ -124,7 +130,7 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def simulate(
     trace: str | None,
-    skip_broken: bool,
+    reading: Reading,
     workload: str | None,
     num_requests: int | None,
     load: float | None,
@@ -150,7 +156,7 @@ def simulate(
     setting = Setting(**settings, ttft_target=seconds, fair_share=between)  # type: ignore[arg-type]
     setting.check_policy()
     loop = closed_loop, think_time
-    traffic = Traffic(str(trace or workload), num_requests, load, None, None, skip_broken, *loop)
+    traffic = Traffic(str(trace or workload), num_requests, load, None, None, reading, *loop)
     requests = traffic.trace(setting.seed, setting.config)
     engine = setting.engine()
     start = time.perf_counter()
@@ -165,7 +171,7 @@ def simulate(
 
         told = explained(simulation, explain)
     if as_json:
-        numbers = {**run.as_dict(), "wall_time_s": seconds}
+        numbers = {"traffic": traffic.understood, **run.as_dict(), "wall_time_s": seconds}
         if told is not None:
             numbers["explanation"] = told.as_dict()
         click.echo(json.dumps(numbers, indent=2))
@@ -207,6 +213,7 @@ def _print(run: Run, traffic: Traffic, seconds: float) -> None:
     from amin.report.terminal import console
 
     out = console()
+    out.print(traffic.understood, highlight=False, markup=False, soft_wrap=True)
     out.print(as_table([run.result]))
     numbers = run.as_dict()
     out.print(

@@ -131,8 +131,9 @@ def in_words(advice: Advice) -> list[str]:
     """Ten lines at most."""
     base, best = advice.baseline(), advice.advised
     lines = [
-        f"{advice.traffic.source}: {base['num_finished']:,} requests at {advice.rho:.2f} x the "
-        f"capacity of {advice.setting.kv_tokens:,} KV tokens (simulated, deciding as vLLM does).",
+        advice.traffic.understood,
+        f"That is {advice.rho:.2f} x the capacity of {advice.setting.kv_tokens:,} KV tokens; "
+        f"{base['num_finished']:,} requests were simulated, deciding as vLLM does.",
         f"vLLM's default: mean {base['mean_e2e_latency']:.3g} s, p99 "
         f"{base['p99_e2e_latency']:.3g} s, first token {base['mean_ttft']:.3g} s; "
         f"{base['num_preemptions']:,} preemptions, {base['num_recomputed_tokens']:,} tokens "

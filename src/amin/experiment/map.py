@@ -96,6 +96,7 @@ class MapConfig:
         cells = []
         for policy in self.policy:
             mine = named(policy.get("policy", policy["name"]), setting)
+            mine = replace(mine, predictor=policy.get("predictor", mine.predictor))
             told = traffic if policy.get("is_told", True) else replace(traffic, predicted="none")
             cells += [
                 Cell(policy["name"], told, replace(mine, seed=seed))

@@ -12,7 +12,8 @@ from amin.errors import ConfigError
 from amin.experiment.load import at_load
 from amin.workload.generate import LMSYS_LIKE, arrival_times, generate, names
 from amin.workload.intervals import intervals
-from amin.workload.read import read_trace
+from amin.workload.read import read
+from amin.workload.reading import AS_IT_SAYS, Reading, Understood
 from amin.workload.trace import Trace
 from amin.workload.turns import in_closed_loop
 
@@ -27,7 +28,7 @@ class Traffic:
                    a generator's requests all arrive at 0
     arrivals       poisson, gamma:CV or batch; None keeps a trace's own pattern, else poisson
     predicted      `amin.workload.intervals`; None keeps what the workload says itself
-    skip_broken    leave out the lines of a log that cannot be read, and say how many
+    reading        what is said of a file that does not say it itself
     closed_loop    users, each of whom asks again `think_time` seconds after a reply's end, in place
                    of times of arrival; None: open
     """
@@ -37,7 +38,7 @@ class Traffic:
     load: float | None = None
     arrivals: str | None = None
     predicted: str | None = None
-    skip_broken: bool = False
+    reading: Reading = AS_IT_SAYS
     closed_loop: int | None = None
     think_time: float = 0.0
 
@@ -70,6 +71,13 @@ class Traffic:
             return trace
         return at_load(trace, self.load, config, seed)
 
+    @property
+    def understood(self) -> str:
+        """What the file was taken for, in a line; of a generator its name."""
+        if self.source in names():
+            return f"workload {self.source}"
+        return f"{self.source}: {self._file}"
+
     def load_in_words(self, rho: float | None) -> str:
         """What presses on the engine: users, or arrivals at `rho` x its capacity (None: at 0)."""
         if self.closed_loop is not None:
@@ -95,8 +103,8 @@ class Traffic:
     def _requests(self, seed: int) -> Trace:
         if self.source in names():
             return generate(self.source, self.num_requests or 1000, seed=seed)
-        return self._file[: self.num_requests]
+        return self._file.trace
 
     @cached_property
-    def _file(self) -> Trace:
-        return read_trace(Path(self.source), self.skip_broken)
+    def _file(self) -> Understood:
+        return read(Path(self.source), self.reading, self.num_requests)

@@ -1,211 +1,140 @@
-"""A trace from a CSV file, plain or gzipped.
-
-The numbers are read by numpy's own parser, 100,000 rows in some tenths of a second; only where it
-stumbles are the rows looked at one by one, to name the first that is wrong.
-"""
+"""A trace from a table of text: CSV or any other delimiter, plain or gzipped."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-import logging
 import math
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from amin.arrays import Floats, Ints
 from amin.errors import ConfigError
-from amin.workload.columns import OPTIONAL_NUMBERS, OPTIONAL_TEXTS, Columns, columns_of
-from amin.workload.trace import Texts, Trace
+from amin.workload.columns import (
+    ARRIVAL,
+    OPTIONAL_NUMBERS,
+    OPTIONAL_TEXTS,
+    OUTPUT,
+    PROMPT,
+    Columns,
+    columns_of,
+)
+from amin.workload.files import opened
+from amin.workload.reading import AS_IT_SAYS, SECONDS, Reading, Understood
+from amin.workload.row import NO_REPLY, both_bounds
+from amin.workload.table_file import TableFile, number
+from amin.workload.times import dates, is_since_1970, unit_of
+from amin.workload.trace import Trace
 
-MAX_ROWS = 20_000_000
-"""What fits into memory with the state of a simulation, some 6 GB."""
 
-_logger = logging.getLogger(__name__)
-
-_LONGEST_HEADER = 2**16
-
-_CHUNK = 2**22
-"""Bytes: more than any row has."""
-
-
-def read_csv_trace(path: Path, skip_broken: bool = False) -> Trace:
+def read_csv(
+    path: Path, reading: Reading = AS_IT_SAYS, num_requests: int | None = None
+) -> Understood:
     """Read and check a file; its columns may be any that `amin.workload.columns` knows.
 
-    Raises `ConfigError` naming file, row (the header is row 1), column and value. With
-    `skip_broken`, rows that cannot be read are left out, and a warning says how many.
+    Raises `ConfigError` naming file, row (the header is row 1), column and value. Rows whose reply
+    has no tokens are left out and counted, as are rows that cannot be read where that is asked for;
+    of a file with more rows than `num_requests` the first so many are looked at.
     """
-    _check_size(path)
-    with opened(path) as file:
-        start = file.readline(_LONGEST_HEADER)
-    header = [name.strip() for name in next(csv.reader([start]), [])]
-    columns = columns_of(header, str(path))
-    numbers = {name for name in OPTIONAL_NUMBERS if name in header}
-    numbers |= {columns.num_prompt_tokens, columns.num_output_tokens}
-    if columns.arrival_time and not columns.dated:
-        numbers.add(columns.arrival_time)
-    texts = {name for name in OPTIONAL_TEXTS if name in header}
-    if columns.arrival_time and columns.dated:
-        texts.add(columns.arrival_time)
-    if not skip_broken:
-        read = _numbers(path, header, sorted(numbers))
-        return _Checked(path, columns, read, _texts(path, header, sorted(texts))).trace()
-    with tempfile.TemporaryDirectory() as folder:
-        sound = Path(folder, path.name.removesuffix(".gz"))
-        num_broken = _copy_sound_rows(path, sound, header, columns, numbers)
-        if num_broken:
-            _logger.warning("%s: %d broken rows are left out", path, num_broken)
-        return read_csv_trace(sound)
+    table = TableFile.of(path, num_requests)
+    if num_requests is None:
+        table.check_size()
+    columns = columns_of(table.header, str(path), reading)
+    numbers = columns.known((PROMPT, OUTPUT, *OPTIONAL_NUMBERS))
+    texts = columns.known(OPTIONAL_TEXTS)
+    if ARRIVAL in columns.of:
+        (texts if table.is_dated(columns.of[ARRIVAL]) else numbers).append(ARRIVAL)
+    if reading.skip_broken:
+        with tempfile.TemporaryDirectory() as folder:
+            sound = TableFile(Path(folder, path.name.removesuffix(".gz")), table.header, ",", None)
+            num_broken = _copy_sound_rows(table, sound.path, columns, numbers)
+            return _Checked(sound, columns, reading, numbers, texts).understood(num_broken)
+    return _Checked(table, columns, reading, numbers, texts).understood(0)
 
 
-def _copy_sound_rows(
-    path: Path, sound: Path, header: list[str], columns: Columns, numbers: set[str]
-) -> int:
+def _copy_sound_rows(table: TableFile, sound: Path, columns: Columns, numbers: list[str]) -> int:
     """Write the rows that can be read to the file `sound`; returns how many cannot."""
     num_broken = 0
-    counts = {columns.num_prompt_tokens, columns.num_output_tokens, "max_tokens", "lower", "upper"}
-    with opened(path) as file, sound.open("w", encoding="utf-8", newline="") as kept:
-        rows, writer = csv.reader(file), csv.writer(kept)
-        next(rows)
-        writer.writerow(header)
-        for row in rows:
-            if row and _is_sound(dict(zip(header, row, strict=False)), header, numbers, counts):
+    places = {name: table.header.index(columns.of[name]) for name in numbers}
+    with opened(table.path) as file, sound.open("w", encoding="utf-8", newline="") as kept:
+        writer = csv.writer(kept)
+        writer.writerow(table.header)
+        for row in table.rows(file):
+            if row and len(row) >= len(table.header) and _is_sound(row, places):
                 writer.writerow(row)
             else:
                 num_broken += bool(row)
     return num_broken
 
 
-def _is_sound(row: dict[str, str], header: list[str], numbers: set[str], counts: set[str]) -> bool:
-    """Whether every cell is there, and every number is one that may be."""
-    if len(row) < len(header):
-        return False
-    for name in numbers:
-        try:
-            value = float(row[name])
-        except ValueError:
+def _is_sound(row: list[str], places: dict[str, int]) -> bool:
+    """Whether every number is one that may be; a reply without tokens is, and is left out later."""
+    values = {name: number(row[place]) for name, place in places.items()}
+    for name, value in values.items():
+        if value is None or not math.isfinite(value):
             return False
-        is_count = name in counts and not (value >= 1 and value == int(value))
-        if not math.isfinite(value) or is_count:
+        least = -math.inf if name in ("priority", ARRIVAL) else int(name not in (PROMPT, OUTPUT))
+        if value < least or (name != ARRIVAL and value != int(value)):
             return False
-    return True
-
-
-def _check_size(path: Path) -> None:
-    """Refuse what would not fit into memory, before any of it is parsed."""
-    num_rows = 0
-    with opened(path) as file:
-        while chunk := file.buffer.read(_CHUNK):
-            ends = chunk.count(b"\n")
-            if not ends and len(chunk) == _CHUNK:
-                raise ConfigError(
-                    f"{path}: row {num_rows + 1}: longer than {_CHUNK:,} bytes, allowed: a CSV file"
-                )
-            num_rows += ends
-            if num_rows > MAX_ROWS + 1:
-                raise ConfigError(f"{path}: more than {MAX_ROWS:,} rows, allowed: at most so many")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[TextIO]:
-    """The file as text; whatever is wrong with it is one line."""
-    try:
-        with path.open("rb") as binary:
-            zipped = binary.read(2) == b"\x1f\x8b"
-        opener = gzip.open if zipped else open
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a CSV file in UTF-8 ({error.reason})") from error
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: cannot be read ({reason})") from error
-    except csv.Error as error:
-        raise ConfigError(f"{path}: not a CSV file ({error})") from error
-
-
-def _numbers(path: Path, header: list[str], names: list[str]) -> dict[str, Floats]:
-    where = [header.index(name) for name in names]
-    with opened(path) as file, warnings.catch_warnings():
-        # Of a file without rows, which is said below.
-        warnings.simplefilter("ignore", UserWarning)
-        file.readline(_LONGEST_HEADER)
-        try:
-            table = np.loadtxt(
-                file, np.float64, comments=None, delimiter=",", usecols=where, ndmin=2,
-                quotechar='"',
-            )  # fmt: skip
-        except ValueError as error:
-            _explain(path, header, names)
-            raise ConfigError(f"{path}: {error}") from error
-    if not len(table):
-        raise ConfigError(f"{path}: no rows, allowed: one request per row")
-    return dict(zip(names, table.T, strict=True))
-
-
-def _explain(path: Path, header: list[str], names: list[str]) -> None:
-    """Name the first cell that is no number."""
-    with opened(path) as file:
-        for number, row in enumerate(csv.DictReader(file, fieldnames=header), start=1):
-            if number == 1:
-                continue
-            for name in names:
-                value = row.get(name)
-                try:
-                    float(value or "")
-                except ValueError as error:
-                    raise ConfigError(
-                        f"{path}: row {number}: {name}: got {value!r:.60}, allowed: a number"
-                    ) from error
-
-
-def _texts(path: Path, header: list[str], names: list[str]) -> dict[str, Texts]:
-    if not names:
-        return {}
-    with opened(path) as file:
-        rows = csv.reader(file)
-        next(rows)
-        where = [header.index(name) for name in names]
-        cells = []
-        for number, row in enumerate(rows, start=2):
-            if row and len(row) <= max(where):
-                raise ConfigError(
-                    f"{path}: row {number}: {len(row)} cells, allowed: {len(header)}, as the header"
-                )
-            if row:
-                cells.append([row[i] for i in where])
-    table = np.empty((len(cells), len(names)), np.object_)
-    table[:] = cells
-    return dict(zip(names, table.T, strict=True))
+    return bool(values[PROMPT] or not values[OUTPUT])
 
 
 class _Checked:
-    """The columns of a file on their way into a `Trace`."""
+    """The columns of a file on their way into a `Trace`, by amin's names."""
 
     def __init__(
-        self, path: Path, columns: Columns, numbers: dict[str, Floats], texts: dict[str, Texts]
+        self,
+        table: TableFile,
+        columns: Columns,
+        reading: Reading,
+        numbers: list[str],
+        texts: list[str],
     ) -> None:
-        self._path, self._columns = path, columns
-        self._numbers, self._texts = numbers, texts
-        self._size = len(next(iter(numbers.values())))
+        self._path, self._columns, self._unit = table.path, columns, reading.unit
+        found = table.numbers([columns.of[name] for name in numbers])
+        self._numbers = dict(zip(numbers, found.T, strict=True))
+        cells = table.texts([columns.of[name] for name in texts])
+        self._texts = dict(zip(texts, cells, strict=True))
+        # The rows of the file that are kept, as they are numbered there, the header being row 1.
+        self._rows: Ints = np.arange(len(self._numbers[OUTPUT])) + 2
 
-    def trace(self) -> Trace:
+    def understood(self, num_broken: int) -> Understood:
         """Check everything; the first cell that is wrong ends it."""
-        columns, none = self._columns, np.empty(0, np.object_)
-        prompt = self._counts(columns.num_prompt_tokens, 1)
-        output = self._counts(columns.num_output_tokens, 1)
-        lower, upper = self._bounds()
-        zero = np.zeros(self._size, np.int64)
-        cap = np.full(self._size, max(int(output.max()), int(upper.max()), int(lower.max())))
-        if "max_tokens" in self._numbers:
-            cap = self._counts("max_tokens", 1)
+        output = self._counts(OUTPUT, 0)
+        num_silent = self._keep(output > 0)
+        if not len(self._rows):
+            raise ConfigError(f"{self._path}: no rows with a reply, allowed: one or more")
+        times = self._arrivals()
+        notes = [] if ARRIVAL in self._columns.of else ["without times of arrival"]
+        if (np.diff(times) < 0).any():
+            notes.append("sorted by arrival")
+        trace = self._trace(times)[np.argsort(times, kind="stable")]
+        counted = ("broken", num_broken), (NO_REPLY, num_silent)
+        left_out = tuple((reason, number) for reason, number in counted if number)
+        return Understood(trace, self._columns.source, left_out, tuple(notes))
+
+    def _keep(self, is_kept: npt.NDArray[np.bool_]) -> int:
+        """Leave out the rest; returns how many."""
+        self._rows = self._rows[is_kept]
+        self._numbers = {name: column[is_kept] for name, column in self._numbers.items()}
+        self._texts = {name: column[is_kept] for name, column in self._texts.items()}
+        return int((~is_kept).sum())
+
+    def _trace(self, times: Floats) -> Trace:
+        none, zero = np.empty(0, np.object_), np.zeros(len(self._rows), np.int64)
+        output, prompt = self._counts(OUTPUT, 1), self._counts(PROMPT, 1)
+        given = {
+            name: self._counts(name, 1) if name in self._numbers else zero
+            for name in ("lower", "upper", "max_tokens")
+        }
+        lower, upper = given["lower"], given["upper"]
+        if self._numbers.keys() >= {"lower", "upper"}:
+            self._must(lower <= upper, "lower", lower, "<= upper")
+        longest = max(int(column.max()) for column in (output, lower, upper))
+        cap = given["max_tokens"] if "max_tokens" in self._numbers else zero + longest
+        lower, upper = both_bounds(lower, upper, cap)
         ids = self._texts.get("request_id", none)
         _, first = np.unique(ids.astype(str), return_index=True)
         again = np.setdiff1d(np.arange(len(ids)), first)
@@ -213,12 +142,12 @@ class _Checked:
             self._fail(int(again[0]), "request_id", ids[again[0]], "each one once")
         has_priority = "priority" in self._numbers
         return Trace(
-            arrival_time=self._arrivals(),
+            arrival_time=times,
             num_prompt_tokens=prompt,
             num_output_tokens=output,
             max_tokens=cap,
             lower=lower,
-            upper=np.where(upper > 0, upper, np.where(lower > 0, np.maximum(cap, lower), 0)),
+            upper=upper,
             priority=self._counts("priority", -(2**62)) if has_priority else zero,
             request_id=ids,
             predicted_class=self._texts.get("predicted_class", none),
@@ -226,43 +155,33 @@ class _Checked:
         )
 
     def _arrivals(self) -> Floats:
-        name = self._columns.arrival_time
-        if name is None:
-            return np.zeros(self._size)
-        is_dated = self._columns.dated
-        times = self._dates(name) if is_dated else self._numbers[name]
-        shown = self._texts[name] if is_dated else times
-        self._must(np.isfinite(times) & (times >= 0), name, shown, "seconds >= 0")
-        ascending = np.concatenate([[True], times[1:] >= times[:-1]])
-        self._must(ascending, name, shown, "ascending times")
-        return times
+        """Seconds; amin's own count from 0, others from the first request."""
+        if ARRIVAL not in self._columns.of:
+            return np.zeros(len(self._rows))
+        if ARRIVAL in self._texts:
+            return self._dates()
+        times = self._numbers[ARRIVAL]
+        self._must(np.isfinite(times) & (times >= 0), ARRIVAL, times, "seconds >= 0")
+        unit = self._unit or unit_of(float(times[0]))
+        is_since_some_moment = not self._columns.is_amins or is_since_1970(float(times[0]))
+        start = times.min() if is_since_some_moment else 0.0
+        return (times - start) * SECONDS[unit]  # type: ignore[no-any-return]
 
-    def _dates(self, name: str) -> Floats:
-        """Seconds since the first."""
-        cells = self._texts[name]
+    def _dates(self) -> Floats:
+        cells = self._texts[ARRIVAL]
         try:
-            dates = cells.astype("datetime64[ns]")
-        except ValueError:
+            times = dates(cells)
+        except ConfigError:
             for index, cell in enumerate(cells):
                 try:
-                    np.datetime64(cell, "ns")
-                except ValueError:
-                    self._fail(index, name, cell, "a date and time")
+                    dates(cells[index : index + 1])
+                except ConfigError:
+                    self._fail(index, ARRIVAL, cell, "a date and time")
             raise
-        return (dates - dates[0]) / np.timedelta64(1, "s")  # type: ignore[no-any-return]
-
-    def _bounds(self) -> tuple[Ints, Ints]:
-        zero = np.zeros(self._size, np.int64)
-        lower = self._counts("lower", 1) if "lower" in self._numbers else zero
-        upper = self._counts("upper", 1) if "upper" in self._numbers else zero
-        if len(self._numbers.keys() & {"lower", "upper"}) == 2:
-            self._must(lower <= upper, "lower", lower, "<= upper")
-        elif "upper" in self._numbers:
-            lower = zero + 1
-        return lower, upper
+        return times - times.min()  # type: ignore[no-any-return]
 
     def _counts(self, name: str, least: int) -> Ints:
-        values = self._numbers[name]
+        values: Floats = self._numbers[name]
         is_whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
         self._must(is_whole & (values >= least), name, values, f"an integer >= {least}")
         return values.astype(np.int64)
@@ -276,4 +195,7 @@ class _Checked:
 
     def _fail(self, index: int, name: str, value: object, allowed: str) -> None:
         shown = f"{value:g}" if isinstance(value, int | float | np.number) else f"{value!r:.60}"
-        raise ConfigError(f"{self._path}: row {index + 2}: {name}: got {shown}, allowed: {allowed}")
+        column = self._columns.of[name]
+        raise ConfigError(
+            f"{self._path}: row {self._rows[index]}: {column}: got {shown}, allowed: {allowed}"
+        )

@@ -1,92 +1,112 @@
-"""A trace from a JSON document: ShareGPT's conversations, or the results of ``vllm bench serve``.
+"""A trace from a file of JSON, lines or documents, of any format that is listed here.
 
-Conversations are an array of objects with ``conversations``, turns of ``from`` and ``value``. As
-vLLM's own benchmark does, the first turn is the prompt and the second the reply. Their tokens are
-not counted but estimated from the characters, and all arrive at 0.
-
-Results (``--save-result --save-detailed``) are an object with ``start_times``, ``input_lens`` and
-``output_lens``. Requests that failed are left out: nobody knows how long their replies would be.
+And of a table in JSON lines, whose columns `amin.workload.columns` knows or the user names.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from amin.errors import ConfigError
-from amin.workload.csv_trace import opened
-from amin.workload.trace import Trace
+from amin.workload.benchmarks import BENCHMARKS
+from amin.workload.columns import ARRIVAL, OUTPUT, PROMPT, columns_of
+from amin.workload.files import MAX_ROWS, json_values
+from amin.workload.gateways import GATEWAYS
+from amin.workload.json_format import Entry, Found, JsonFormat
+from amin.workload.published import PUBLISHED
+from amin.workload.reading import Reading, Understood
+from amin.workload.row import LeftOut, Row, Rows, count
+from amin.workload.times import seconds_of
 
-CHARACTERS_PER_TOKEN = 3.8
-"""As in the 2,998 replies to arena-hard-auto that come with a count of their tokens."""
-
-MAX_CHARACTERS = 2**31
-"""Of a document, which is read at once, unpacked."""
-
-_DETAILED = "start_times", "input_lens", "output_lens"
+FORMATS = (*BENCHMARKS, *PUBLISHED, *GATEWAYS)
 
 
-def read_json_trace(path: Path) -> Trace:
-    """Read and check; raises `ConfigError` naming file, entry, field and value."""
-    with opened(path) as file:
-        text = file.read(MAX_CHARACTERS + 1)
-        if len(text) > MAX_CHARACTERS:
-            raise ConfigError(f"{path}: more than {MAX_CHARACTERS:,} characters, allowed: so many")
+def read_json(path: Path, reading: Reading, num_requests: int | None = None) -> Understood:
+    """Read and check; raises `ConfigError` naming file, line or entry, field and value."""
+    return read_values(json_values(path), path, reading, num_requests)
+
+
+def read_values(
+    values: Iterable[tuple[str, Any]], path: Path, reading: Reading, num_requests: int | None
+) -> Understood:
+    """The same of values that were read already, and where each is."""
+    rows, form, first_error = Rows(), None, ""
+    for number, (where, value) in enumerate(values, start=1):
         try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"{path}: not JSON ({error})") from error
-    if isinstance(document, dict):
-        return _results(document, path)
-    return _conversations(document, path)
+            entry = _object(value)
+            form = form or _format_of(entry, reading)
+            for found in _found(form, entry, number, reading):
+                rows.add(found)
+        except ConfigError as error:
+            first_error = first_error or f"{where}: {error}"
+            if not reading.skip_broken:
+                raise ConfigError(f"{path}: {first_error}") from error
+            rows.left_out["broken"] += 1
+        if num_requests is not None and len(rows.rows) >= num_requests:
+            break
+        if len(rows.rows) > MAX_ROWS:
+            raise ConfigError(f"{path}: more than {MAX_ROWS:,} requests: --num-requests N")
+    if form is None:
+        raise ConfigError(f"{path}: {first_error or 'no lines, allowed: one request per line'}")
+    rows.rows, said = form.review(rows.rows, reading)
+    trace, notes = rows.trace(reading.run, str(path))
+    left_out = tuple(rows.left_out.items())
+    return Understood(trace, form.name, left_out, (*filter(None, [said]), *notes))
 
 
-def num_tokens(text: str) -> int:
-    """About how many tokens a text has, 1 at least."""
-    return max(round(len(text) / CHARACTERS_PER_TOKEN), 1)
-
-
-def _conversations(entries: list[Any], path: Path) -> Trace:
-    lengths = []
-    for number, entry in enumerate(entries):
-        turns = entry.get("conversations") if isinstance(entry, dict) else None
-        if not isinstance(turns, list):
-            raise ConfigError(f"{path}: entry {number}: no conversations, allowed: a list of turns")
-        texts = [turn.get("value") if isinstance(turn, dict) else None for turn in turns[:2]]
-        tokens = [num_tokens(text) for text in texts if isinstance(text, str)]
-        if len(tokens) < len(texts):
-            raise ConfigError(f"{path}: entry {number}: value: allowed: a text in every turn")
-        if len(tokens) == 2:
-            lengths.append(tokens)
-    if not lengths:
-        raise ConfigError(f"{path}: no conversations of two turns, allowed: one or more")
-    prompt, output = np.array(lengths).T
-    return Trace.of_lengths(prompt, output, np.zeros(len(prompt)))
-
-
-def _results(document: dict[str, Any], path: Path) -> Trace:
-    columns = [document.get(name) for name in _DETAILED]
-    for name, column in zip(_DETAILED, columns, strict=True):
-        if not isinstance(column, list):
-            raise ConfigError(
-                f"{path}: no list {name}, allowed: what vllm bench serve --save-detailed writes"
-            )
-    if len({len(column) for column in columns if column is not None}) != 1:
-        raise ConfigError(f"{path}: {', '.join(_DETAILED)}: lists of unequal length")
+def _found(
+    form: JsonFormat, entry: Entry, number: int, reading: Reading
+) -> Iterator[Row | LeftOut]:
     try:
-        start, prompt, output = (np.array(column, float) for column in columns)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {', '.join(_DETAILED)}: not all numbers ({error})") from error
-    done = output > 0
-    for name, column in zip(_DETAILED[1:], (prompt[done], output[done]), strict=True):
-        wrong = column[(column < 1) | (column % 1 != 0)]
-        if len(wrong):
-            raise ConfigError(f"{path}: {name}: got {wrong[0]:g}, allowed: integers >= 1")
-    if not done.any() or not np.isfinite(start[done]).all():
-        raise ConfigError(f"{path}: no request that ended, allowed: one or more")
-    order = np.argsort(start[done], kind="stable")
-    first = start[done].min()
-    return Trace.of_lengths(prompt[done][order], output[done][order], start[done][order] - first)
+        yield from form.rows(entry, number, reading)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ConfigError(f"not as {form.name} writes it ({error!r:.80})") from error
+
+
+def _object(value: Any) -> Entry:
+    if isinstance(value, ConfigError):
+        raise value
+    if not isinstance(value, dict):
+        raise ConfigError(f"got a {type(value).__name__}, allowed: an object")
+    return value
+
+
+def _format_of(entry: Entry, reading: Reading) -> JsonFormat:
+    if not reading.columns:
+        for form in FORMATS:
+            if form.has(entry):
+                return form
+    known = ", ".join(form.name for form in FORMATS)
+    if not entry:
+        raise ConfigError(f"an empty object, allowed: {known}")
+    try:
+        columns = columns_of(list(entry), "as a table", reading)
+    except ConfigError as error:
+        raise ConfigError(f"no format that is known ({known}); {error}") from error
+
+    def rows(entry: Entry, number: int, reading: Reading) -> Found:
+        given = {name: entry.get(theirs) for name, theirs in columns.of.items()}
+
+        def optional(name: str, least: int = 1) -> int:
+            return count(given, name, least=least) if given.get(name) is not None else 0
+
+        yield Row(
+            count(given, PROMPT, least=0),
+            count(given, OUTPUT, least=0),
+            None if given.get(ARRIVAL) is None else seconds_of(given[ARRIVAL], reading.unit),
+            max_tokens=optional("max_tokens") or None,
+            client=_text(given.get("client")),
+            request_id=_text(given.get("request_id")),
+            predicted_class=_text(given.get("predicted_class")),
+            lower=optional("lower"),
+            upper=optional("upper"),
+            priority=optional("priority", -(2**53)),
+        )
+
+    return JsonFormat(columns.source, lambda entry: True, rows)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from amin.arrays import Ints
 from amin.errors import ConfigError
 from amin.prompt_text import prompt_text
-from amin.workload.csv_trace import MAX_ROWS, opened
+from amin.workload.files import MAX_ROWS, opened
 from amin.workload.hashed_prompt import HashedPrompt
-from amin.workload.json_trace import num_tokens
+from amin.workload.row import num_tokens
 from amin.workload.trace import Texts, Trace, as_objects
 
 _LONGEST_LINE = 2**24

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from amin.errors import ConfigError
-from amin.workload.csv_trace import read_csv_trace
+from amin.workload.csv_trace import read_csv
+from amin.workload.reading import Reading
+from amin.workload.trace import Trace
 
 HEADER = "arrival_time,num_prompt_tokens,num_output_tokens"
 
@@ -18,6 +20,11 @@ HEADER = "arrival_time,num_prompt_tokens,num_output_tokens"
 def _write(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def read_csv_trace(path: Path) -> Trace:
+    """The requests alone."""
+    return read_csv(path).trace
 
 
 def test_reads_amins_own_columns(tmp_path: Path) -> None:
@@ -62,14 +69,19 @@ def test_one_bound_alone_is_enough(tmp_path: Path, column: str) -> None:
     [
         ("TIMESTAMP,ContextTokens,GeneratedTokens", "2023-11-16 18:15:4{i}.5000000,3,4", [0, 1]),
         ("Timestamp,Model,Request tokens,Response tokens", "{i},GPT-4,3,4", [0, 1]),
-        ("arrival_s,client,input_tokens,output_tokens", "{i}.5,7,3,4", [0.5, 1.5]),
+        ("arrival_s,client,input_tokens,output_tokens", "{i}.5,7,3,4", [0, 1]),
         ("num_prefill_tokens,num_decode_tokens", "3,4", [0, 0]),
+        ("arrived_at,num_prefill_tokens,num_decode_tokens", "{i}.5,3,4", [0, 1]),
+        ("arrived_at,prefill_tokens,decode_tokens", "{i},3,4", [0, 1]),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens", "2024-05-10 00:00:0{i}.5+00:00,3,4", [0, 1]),
+        ("startTime,prompt_tokens,completion_tokens", "2026-05-10T00:00:0{i}Z,3,4", [0, 1]),
+        ("startTime,prompt_tokens,completion_tokens", "2026-05-10T02:00:0{i}+02:00,3,4", [0, 1]),
     ],
 )
 def test_knows_the_columns_of_published_traces(
     tmp_path: Path, header: str, row: str, arrivals: list[float]
 ) -> None:
-    """Azure's dates count from the first; without times all arrive at 0. Gzip is understood."""
+    """Times count from the first, those of dates in any zone too; without, all arrive at 0."""
     path = tmp_path / "t.csv.gz"
     with gzip.open(path, "wt") as file:
         file.write("\n".join([header, row.format(i=0), row.format(i=1)]))
@@ -90,7 +102,6 @@ def test_knows_the_columns_of_published_traces(
         ([HEADER, "0,1,2", "0,1"], "row 3: num_output_tokens: got None, allowed: a number"),
         ([HEADER, "0,many,2"], "row 2: num_prompt_tokens: got 'many', allowed: a number"),
         ([HEADER, "0,1,1e300"], "row 2: num_output_tokens: got 1e+300, allowed: an integer"),
-        ([HEADER, "2,1,2", "1,1,2"], "row 3: arrival_time: got 1, allowed: ascending times"),
         ([HEADER, "-1,1,2"], "row 2: arrival_time: got -1, allowed: seconds >= 0"),
         ([HEADER, "inf,1,2"], "row 2: arrival_time: got inf, allowed: seconds >= 0"),
         ([HEADER + ",lower,upper", "0,1,2,5,4"], "row 2: lower: got 5, allowed: <= upper"),
@@ -99,8 +110,9 @@ def test_knows_the_columns_of_published_traces(
             [HEADER + ",request_id", "0,1,2,a", "0,1,2,b", "0,1,2,a"],
             "row 4: request_id: got 'a', allowed: each one once",
         ),
+        ([HEADER, "0,1,0"], "no rows with a reply, allowed: one or more"),
         ([HEADER], "no rows, allowed: one request per row"),
-        ([""], "row 1: no column arrival_time"),
+        ([""], "row 1: no column num_prompt_tokens, num_output_tokens among none"),
         (["TIMESTAMP,ContextTokens,GeneratedTokens", "soon,1,2"], "row 2: TIMESTAMP: got 'soon'"),
     ],
 )
@@ -127,7 +139,7 @@ def test_refuses_what_is_no_text(tmp_path: Path) -> None:
 
 def test_stops_at_a_row_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of any size is refused after so many rows, not read to its end."""
-    monkeypatch.setattr("amin.workload.csv_trace.MAX_ROWS", 3)
+    monkeypatch.setattr("amin.workload.table_file.MAX_ROWS", 3)
     path = _write(tmp_path / "t.csv", HEADER, *["0,1,2"] * 4, "never read")
     with pytest.raises(ConfigError, match="more than 3 rows"):
         read_csv_trace(path)
@@ -147,7 +159,7 @@ def test_a_file_without_ends_of_lines_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """However long it is: no more than a piece of it is read."""
-    monkeypatch.setattr("amin.workload.csv_trace._CHUNK", 64)
+    monkeypatch.setattr("amin.workload.table_file._CHUNK", 64)
     data = b"arrival_time,num_prompt_tokens,num_output_tokens\n0,1," + b"1" * 200
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     with pytest.raises(ConfigError, match=r"row 2: longer than 64 bytes, allowed: a CSV file"):
@@ -163,3 +175,82 @@ def test_a_file_without_rows_warns_of_nothing(
     with pytest.raises(ConfigError, match="no rows, allowed: one request per row"):
         read_csv_trace(path)
     assert not recwarn.list
+
+
+def test_what_is_out_of_order_is_sorted_and_said(tmp_path: Path) -> None:
+    """Everything of a row moves with its time."""
+    lines = f"{HEADER},client", "2,1,20,b", "1,3,40,a"
+    found = read_csv(_write(tmp_path / "t.csv", *lines))
+    assert found.trace.arrival_time.tolist() == [1, 2]
+    assert found.trace.num_prompt_tokens.tolist() == [3, 1]
+    assert found.trace.client.tolist() == ["a", "b"]
+    assert "sorted by arrival" in str(found)
+
+
+def test_replies_without_a_token_are_counted_and_left_out(tmp_path: Path) -> None:
+    """As BurstGPT has failed requests, without a prompt, too; other rows keep their number."""
+    path = _write(tmp_path / "t.csv", HEADER, "0,5,6", "1,0,0", "2,7,0", "3,8,9")
+    found = read_csv(path)
+    assert found.trace.num_prompt_tokens.tolist() == [5, 8]
+    assert "2 left out: without a reply" in str(found)
+    with pytest.raises(ConfigError, match=r"row 4: num_prompt_tokens: got 0, allowed"):
+        read_csv(_write(path, HEADER, "0,5,6", "1,0,0", "2,0,3"))
+
+
+def test_broken_rows_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    """A row that is cut off, one with a word for a number, one that is below what may be."""
+    rows = "0,5,6", "1,x,2", "1", "2,-1,2", "3,8,9", "4,5,0"
+    found = read_csv(_write(tmp_path / "t.csv", HEADER, *rows), Reading(skip_broken=True))
+    assert found.trace.num_prompt_tokens.tolist() == [5, 8]
+    assert found.left_out == (("broken", 3), ("without a reply", 1))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_seen_and_capitals_do_not_matter(tmp_path: Path, delimiter: str) -> None:
+    """Numbers may be written as vLLM prints them."""
+    header = delimiter.join(["Arrival_Time", "NUM_PROMPT_TOKENS", " num_output_tokens"])
+    row = delimiter.join(["1.5", '"8,192"', "12"])
+    (job,) = read_csv_trace(_write(tmp_path / "t.csv", header, row))
+    assert job.request.arrival_time == 1.5
+    assert (job.request.num_prompt_tokens, job.num_output_tokens) == (8192, 12)
+
+
+def test_the_user_may_say_what_columns_are(tmp_path: Path) -> None:
+    """By amin's names, with the unit of the times; what he names must be there."""
+    path = _write(tmp_path / "t.csv", "when,asked,got,tenant", "500,3,4,a", "1500,5,6,b")
+    said = "arrival_time=when,num_prompt_tokens=asked,num_output_tokens=got,client=tenant,unit=ms"
+    trace = read_csv(path, Reading.of(said)).trace
+    assert trace.arrival_time.tolist() == [0, 1]
+    assert trace.num_output_tokens.tolist() == [4, 6]
+    assert trace.client.tolist() == ["a", "b"]
+    with pytest.raises(ConfigError, match=r"columns: got 'gone', allowed: when, asked, got"):
+        read_csv(path, Reading.of("num_prompt_tokens=asked,num_output_tokens=gone"))
+
+
+def test_the_nearest_columns_are_proposed(tmp_path: Path) -> None:
+    """The proposal is one that works."""
+    path = _write(tmp_path / "t.csv", "start_ms,prompt_toks,gen_out", "500,3,4", "1500,5,6")
+    with pytest.raises(ConfigError) as caught:
+        read_csv(path)
+    found = re.search(r"Did you mean --columns '(.*)'\?", str(caught.value))
+    assert found is not None
+    trace = read_csv(path, Reading.of(found[1] + ",unit=ms")).trace
+    assert trace.num_prompt_tokens.tolist() == [3, 5]
+    assert trace.arrival_time.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (1e3, "ms"), (1e6, "us"), (1e9, "ns")])
+def test_times_since_1970_are_seen_by_their_size(tmp_path: Path, factor: float, unit: str) -> None:
+    """In any unit."""
+    rows = [f"{int(moment * factor)},1,2" for moment in (1_795_982_158, 1_795_982_168)]
+    trace = read_csv_trace(_write(tmp_path / "t.csv", HEADER, *rows))
+    assert trace.arrival_time.tolist() == pytest.approx([0, 10], abs=1e-3)
+
+
+def test_no_more_rows_are_read_than_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in the file behind them, and however long it is."""
+    monkeypatch.setattr("amin.workload.table_file.MAX_ROWS", 3)
+    path = _write(tmp_path / "t.csv", HEADER, "0,1,2", "1,1,2", *["never read"] * 9)
+    assert len(read_csv(path, num_requests=2).trace) == 2

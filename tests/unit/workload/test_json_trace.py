@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from amin.errors import ConfigError
-from amin.workload.json_trace import CHARACTERS_PER_TOKEN, num_tokens
-from amin.workload.read import read_trace
+from amin.workload.read import read, read_trace
+from amin.workload.reading import Reading
+from amin.workload.row import CHARACTERS_PER_TOKEN, num_tokens
 
 ARENA = Path(__file__).parents[4] / "shared/data/arena_hard_prompts_outlen.jsonl.gz"
 
@@ -51,13 +52,15 @@ def test_reads_the_results_of_vllms_benchmark(tmp_path: Path, indent: int | None
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ([], "no conversations of two turns"),
-        ([{"id": 1}], "entry 0: no conversations, allowed: a list of turns"),
+        ([], "no lines, allowed: one request per line"),
+        ([{"conversations": TURNS[:1]}], "no request that ended, 1 left out: conversations"),
+        ([{"id": 1}], "entry 0: no format that is known"),
+        ([{"conversations": 1}], "entry 0: no conversations, allowed: a list of turns"),
         ([{"conversations": [{"value": 1}]}], "entry 0: value: allowed: a text in every turn"),
-        ({"request_throughput": 1}, "no list start_times, allowed: what vllm bench serve"),
+        ({"request_throughput": 1}, "no list start_times, allowed: what --save-detailed writes"),
         (RESULTS | {"input_lens": [1]}, "lists of unequal length"),
-        (RESULTS | {"input_lens": [0.5, 1, 1]}, "input_lens: got 0.5, allowed: integers >= 1"),
-        (RESULTS | {"output_lens": ["x", 1, 1]}, "not all numbers"),
+        (RESULTS | {"input_lens": [0.5, 1, 1]}, "input_lens: got 0.5, allowed: an integer"),
+        (RESULTS | {"output_lens": ["x", 1, 1]}, "output_lens: got 'x', allowed"),
         (RESULTS | {"output_lens": [0, 0, 0]}, "no request that ended"),
     ],
 )
@@ -65,6 +68,25 @@ def test_what_is_wrong_is_named(tmp_path: Path, document: Any, message: str) -> 
     """One line with file, field and value."""
     with pytest.raises(ConfigError, match=f"x.json: .*{message}"):
         read_trace(_write(tmp_path / "x.json", document))
+
+
+def test_a_limit_of_concurrency_keeps_requests_back_that_have_arrived(tmp_path: Path) -> None:
+    """What ``vllm bench serve --max-concurrency`` says they waited for is not the server's time."""
+    waited = RESULTS | {"queue_times": [0.5, 0.0, 0.0]}
+    trace = read_trace(_write(tmp_path / "r.json", waited))
+    assert trace.arrival_time.tolist() == [0, 0]
+    assert trace.num_prompt_tokens.tolist() == [10, 20]
+
+
+def test_of_several_runs_one_is_chosen(tmp_path: Path) -> None:
+    """As ``--append-result`` writes them, one after the other; which is asked for."""
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(RESULTS) + "\n" + json.dumps(RESULTS | {"input_lens": [4, 5, 6]}))
+    with pytest.raises(ConfigError, match=r"2 runs \(1: 2 requests, 2: 2 requests\).*--run 1"):
+        read(path)
+    assert read(path, Reading(run=2)).trace.num_prompt_tokens.tolist() == [5, 4]
+    with pytest.raises(ConfigError, match="run: got 3, allowed: 1, 2"):
+        read(path, Reading(run=3))
 
 
 def test_a_cut_document_is_named(tmp_path: Path) -> None:
