@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--ray", action="store_true")
     options = parser.parse_args(arguments)
     traffic = Traffic("lmsys-like", num_requests=options.requests, load=1.5)
-    setting = Setting(8176, block_size=16, step_time="linear:0.03,0.00015")
+    setting = Setting(8176)
     cells = cells_of(POLICIES, traffic, setting, range(options.cells // len(POLICIES)))
     for backend in ("threads", *(["ray"] if options.ray else [])):
         seconds(cells[:4], backend, 2)

@@ -27,7 +27,7 @@ from scipy.stats import spearmanr
 
 from amin.arrays import Ints
 from amin.experiment.evaluation import evaluate, latencies
-from amin.experiment.example import BLOCK_SIZE, LOAD, STEP_TIME
+from amin.experiment.example import LOAD
 from amin.experiment.replies import replies_of
 from amin.experiment.setting import Setting
 from amin.experiment.yardsticks import Truth
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.is_map:
         print_map(replies, options)
         return
-    setting = Setting(options.kv_tokens, block_size=BLOCK_SIZE, step_time=STEP_TIME)
+    setting = Setting(options.kv_tokens, enable_prefix_caching=False)
     rows: dict[str, list[list[float]]] = {}
     for seed in range(options.seeds):
         of_seed = replace(setting, seed=seed)
@@ -251,7 +251,7 @@ def print_map(replies: Replies, options: argparse.Namespace) -> None:
         told = [Nothing(), TextPredictor(train(of.known)), taught(of.known)]
         answers = [evaluate(Frozen(one), trace) for one in told]
         for memory in MEMORIES:
-            setting = Setting(memory, block_size=BLOCK_SIZE, step_time=STEP_TIME, seed=seed)
+            setting = Setting(memory, enable_prefix_caching=False, seed=seed)
             for name, (arrivals, load) in LOADS.items():
                 unit = arrival_times(len(trace), 1.0, arrivals, seed)
                 at = replace(trace, arrival_time=unit)

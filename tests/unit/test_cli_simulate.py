@@ -44,7 +44,7 @@ def test_json_has_the_numbers_of_the_papers_model(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
 ) -> None:
     """Both fit together until 4 + a + 5 + a = 20: latencies 6 and 5, nothing preempted."""
-    got = _json(monkeypatch, capsys, "--trace", trace, "--kv-tokens", 20)
+    got = _json(monkeypatch, capsys, "--trace", trace, "--kv-tokens", 20, "--paper")
     assert got["mean_e2e_latency"] == 5.5
     assert got["peak_kv_tokens"] == 19
     assert (got["num_finished"], got["num_rejected"], got["num_preemptions"]) == (2, 1, 0)
@@ -60,6 +60,7 @@ def test_step_times_are_those_that_were_asked_for(
     Six steps of 1 s, 9 + 4 x 2 + 1 tokens of 0.5 s.
     """
     options = ["--kv-tokens", 20, "--step-time", "linear:1,0.5", "--policy", "vllm-fcfs"]
+    options += ["--block-size", 1]
     got = _json(monkeypatch, capsys, "--trace", trace, *options)
     assert got["makespan"] == 6 + 0.5 * 18
 
@@ -69,7 +70,8 @@ def test_records_have_a_row_per_request_in_the_traces_order(
 ) -> None:
     """Ids are row numbers from 0 where the trace has none; one that was rejected has a row too."""
     out = tmp_path / "records.csv"
-    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, "--records", out) == 0
+    options = ["--trace", trace, "--kv-tokens", 20, "--paper", "--records", out]
+    assert _run(monkeypatch, *options) == 0
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["request_id"] for row in rows] == ["0", "1", "2"]
@@ -86,7 +88,8 @@ def test_prints_a_table_for_people(
     policy: str,
 ) -> None:
     """The policy's name, the load and what was rejected."""
-    assert _run(monkeypatch, "--trace", trace, "--kv-tokens", 20, "--policy", policy) == 0
+    options = ["--trace", trace, "--kv-tokens", 20, "--paper", "--policy", policy]
+    assert _run(monkeypatch, *options) == 0
     printed = capsys.readouterr().out
     assert policy in printed
     assert "load all at once" in printed
@@ -137,7 +140,7 @@ def test_a_policy_that_never_lets_anybody_finish_is_found_out(
     monkeypatch.syspath_prepend(tmp_path)
     trace = tmp_path / "t.csv"
     trace.write_text(f"{HEADER}\n0,5,12\n0,5,12\n")
-    options = ["--trace", trace, "--kv-tokens", 20, "--policy", "broken_policy:MINE"]
+    options = ["--trace", trace, "--kv-tokens", 20, "--paper", "--policy", "broken_policy:MINE"]
     assert _run(monkeypatch, *options) == 2
     assert "livelock" in capsys.readouterr().err
 
@@ -148,7 +151,7 @@ def test_a_closed_loop_of_two_users_takes_one_after_the_other(
     """Four requests of 5 steps, two at a time, with a pause of 3 between: 5 + 3 + 5 steps."""
     path = tmp_path / "trace.csv"
     path.write_text(f"{HEADER}\n" + "0,4,5\n" * 4)
-    options = "--trace", path, "--kv-tokens", 99, "--closed-loop", 2, "--think-time", 3
+    options = "--trace", path, "--kv-tokens", 99, "--paper", "--closed-loop", 2, "--think-time", 3
     got = _json(monkeypatch, capsys, *options)
     assert got["mean_e2e_latency"] == 5
     assert got["makespan"] == 13
@@ -161,8 +164,7 @@ def test_a_workload_needs_no_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """As many requests of it as asked for, at the load asked for."""
-    options = ["--workload", name, "--num-requests", 60, "--kv-tokens", 16384, "--block-size", 16]
-    options += ["--step-time", "linear:0.03,0.00015", "--load", 2]
+    options = ["--workload", name, "--num-requests", 60, "--kv-tokens", 16384, "--load", 2]
     got = _json(monkeypatch, capsys, *options)
     assert got["num_finished"] == 60
     assert 1 < got["rho"] < 4
@@ -193,7 +195,7 @@ def test_one_request_is_explained(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trace: Path
 ) -> None:
     """In words and as JSON; one that there is not is refused with those that there are."""
-    asked = ("--trace", trace, "--kv-tokens", 20, "--explain")
+    asked = ("--trace", trace, "--kv-tokens", 20, "--paper", "--explain")
     assert _run(monkeypatch, *asked, 1) == 0
     shown = capsys.readouterr().out
     assert "5 prompt tokens" in shown
@@ -204,3 +206,51 @@ def test_one_request_is_explained(
     assert _json(monkeypatch, capsys, *asked, 2)["explanation"]["ours"]["finished"] is None
     assert _run(monkeypatch, *asked, "nobody") == 2
     assert "--explain: got 'nobody', allowed: an id of these, 0 to 2" in capsys.readouterr().err
+
+
+def test_the_defaults_are_those_of_amin_serve(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing said and everything said are the same; each of the paper's is another."""
+    asked = "--workload", "lmsys-like", "--load", 1.5, "--num-requests", 300, "--kv-tokens", 8176
+    said = [
+        *("--policy", "expected-volume", "--tail-promise", 1, "--stream-promise", 10),
+        *("--block-size", 16, "--max-num-seqs", 256, "--max-num-batched-tokens", 2048),
+        *("--step-time", "linear:0.03,0.00015", "--enable-prefix-caching", "--predictor", "online"),
+    ]
+    nothing = _json(monkeypatch, capsys, *asked)
+    everything = _json(monkeypatch, capsys, *asked, *said)
+    differing = {name for name in nothing if nothing[name] != everything[name]}
+    assert differing <= {"wall_time_s", "assumed"}
+    for option in (
+        ("--tail-promise", "off"),
+        ("--stream-promise", "off"),
+        ("--no-enable-prefix-caching",),
+        ("--policy", "vllm-fcfs"),
+        ("--paper",),
+    ):
+        other = _json(monkeypatch, capsys, *asked, *option)
+        assert other["mean_e2e_latency"] != nothing["mean_e2e_latency"], option
+
+
+def test_what_an_answer_rests_on_comes_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A step time that nobody gave is the first line; one that was given is named as such."""
+    asked = "--workload", "lmsys-like", "--load", 1.5, "--num-requests", 50, "--kv-tokens", "8,176"
+    assert _run(monkeypatch, *asked) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert "Assumed, since nothing else was said: a step takes 30 ms and 150 us" in first
+    assert "no GPU's in particular" in first
+    for part in ("8,176 tokens, 511 blocks of 16", "256 requests and 2,048 tokens", "caching on"):
+        assert part in second
+    given = "--step-time", "linear:0.0052,0.000019"
+    assert _run(monkeypatch, *asked, *given) == 0
+    (first, *_) = capsys.readouterr().out.splitlines()
+    assert "Assumed: a step takes 5.2 ms and 19 us for each token computed (given)" in first
+    told = _json(monkeypatch, capsys, *asked, *given)["assumed"]
+    assert told[0] == {
+        "name": "step time",
+        "value": "5.2 ms and 19 us for each token computed",
+        "source": "given",
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,6 @@ import click
 from rich.console import Console
 
 from amin.cli import options
-from amin.experiment import example
 
 if TYPE_CHECKING:
     from amin.workload.reading import Reading
@@ -37,16 +39,7 @@ simulate; a column client or predicted_class is used where there is one. The las
 )
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option("--load", type=float, help="multiple of capacity [default: the trace's own]")
-@click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
-@click.option("--step-time", default=example.STEP_TIME, show_default=True)
-@click.option("--max-num-seqs", type=int, help="[default: 256]")
-@click.option("--max-num-batched-tokens", type=int, help="[default: 2048]")
-@click.option(
-    "--enable-prefix-caching/--no-enable-prefix-caching",
-    default=True,
-    show_default=True,
-    help="as your vLLM server has it",
-)
+@options.server
 @click.option(
     "--out",
     type=options.OutputFolder(),
@@ -54,30 +47,38 @@ simulate; a column client or predicted_class is used where there is one. The las
     show_default=True,
     help="folder for the page",
 )
+@click.option("--json", "as_json", is_flag=True, help="print all numbers as JSON")
 def advise(
     trace: str,
     reading: Reading,
     num_requests: int | None,
     load: float | None,
+    kv_tokens: int,
+    server: dict[str, Any],
     out: Path,
-    **engine: Any,
+    as_json: bool,
 ) -> None:
-    """Which setting for this traffic on this memory, in ten lines and a page.
+    """Which setting for this traffic on this memory, in a dozen lines and a page.
 
-    Simulates vLLM's own settings and amin's on your trace, and on half as much again.
+    Simulates vLLM's own settings and amin's on your trace, on days like it, and on half as much
+    traffic again. What that rests on comes first.
     """
+    from amin.experiment.advice import as_dict, as_page, in_words
     from amin.experiment.advise import advise as run
-    from amin.experiment.advise import as_page, in_words
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import console, progress
 
     traffic = Traffic(trace, num_requests, load, reading=reading)
     with progress(Console(stderr=True)) as track:
-        advice = run(traffic, Setting(**engine), track=track)
+        advice = run(traffic, Setting(kv_tokens, **server), track=track)
+    command = shlex.join(["amin", *sys.argv[1:]])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "index.html").write_text(as_page(advice, command), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(as_dict(advice, command), indent=2))
+        return
     screen = console()
     for line in in_words(advice):
         screen.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "index.html").write_text(as_page(advice), encoding="utf-8")
     screen.print(f"page: {out / 'index.html'}", soft_wrap=True)

@@ -26,13 +26,13 @@ Examples:
   amin compare --trace azure.csv.gz --kv-tokens 65536 --load 1.5
   amin compare --workload sharegpt --arrivals gamma:3 --policies vllm-fcfs,amin-dynamic --seeds 20
   amin compare --policies vllm-fcfs,your.module:POLICY
-  amin compare --workload sessions --enable-prefix-caching
+  amin compare --workload sessions
   amin compare --closed-loop 120 --policies vllm-fcfs,expected-volume+1~10
 \b
 NAME@0.05 is a policy with a watermark: 5 % of the memory is kept free at admission. NAME+1 has a
-tail promise, NAME~10 a stream promise, as for amin simulate. The first policy is what the others
-are compared with. Finished runs are kept below --out: the same command, interrupted, goes on from
-there.
+tail promise, NAME~10 a stream promise, as for amin simulate; NAME alone makes none. The first
+policy is what the others are compared with. Finished runs are kept below --out: the same command,
+interrupted, goes on from there.
 """
 
 
@@ -60,17 +60,9 @@ there.
 )
 @click.option("--seeds", default=example.NUM_SEEDS, show_default=True, help="how many")
 @click.option("--kv-tokens", type=options.Tokens(), default=example.KV_TOKENS, show_default=True)
-@click.option("--block-size", default=example.BLOCK_SIZE, show_default=True)
-@click.option("--step-time", default=example.STEP_TIME, show_default=True)
-@click.option("--predictor", default="constant:1", show_default=True, help="as for amin simulate")
-@click.option("--tail-promise", type=float, help="as for amin simulate, for amin's policies")
-@click.option("--stream-promise", type=float, help="as for amin simulate, for amin's policies")
+@options.server
+@options.paper
 @options.reading_pace
-@click.option("--eviction", help="restart, recompute or swap [default: as for amin simulate]")
-@click.option("--max-num-seqs", type=int, help="[default: as for amin simulate]")
-@click.option("--max-num-batched-tokens", type=int, help="[default: as for amin simulate]")
-@click.option("--enable-prefix-caching", is_flag=True, help="as for amin simulate")
-@click.option("--forecast-floor", type=int, help="[default: as for amin simulate]")
 @click.option(
     "--backend",
     type=click.Choice(["threads", "ray"]),
@@ -98,8 +90,11 @@ def compare(
     policies: str,
     seeds: int,
     backend: str,
+    server: dict[str, Any],
+    kv_tokens: int,
+    reading_pace: float,
+    paper: bool,
     out: Path,
-    **engine: Any,
 ) -> None:
     """Compare policies: what would each do with this traffic and this KV memory?
 
@@ -115,7 +110,8 @@ def compare(
     source = trace or workload or example.WORKLOAD
     loop = closed_loop, think_time
     traffic = Traffic(source, num_requests, load, arrivals, predicted, reading, *loop)
-    setting = Setting(**engine)
+    made = Setting.paper if paper else Setting
+    setting = made(kv_tokens, reading_pace=reading_pace, **server)
     names = [name.strip() for name in policies.split(",") if name.strip()]
     with progress(Console(stderr=True)) as track:
         comparison = run(
@@ -127,16 +123,19 @@ def compare(
             backend=backend,
             track=track,
         )
-    _print(comparison, traffic)
+    _print(comparison, traffic, setting)
     _write(comparison, names, traffic, setting, out)
 
 
-def _print(comparison: Comparison, traffic: Traffic) -> None:
+def _print(comparison: Comparison, traffic: Traffic, setting: Setting) -> None:
+    from amin.experiment.assumed import in_words
     from amin.report.terminal import console
 
     out = console()
     first = comparison.rows[0]
-    out.print(f"\n{traffic.understood}", highlight=False, markup=False, soft_wrap=True)
+    out.print()
+    for line in (*in_words(setting), traffic.understood):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"Simulated, deciding as vLLM does: {traffic.source}, load "
         f"{traffic.load_in_words(first['rho'])}, "
@@ -150,6 +149,7 @@ def _print(comparison: Comparison, traffic: Traffic) -> None:
 def _write(
     comparison: Comparison, names: list[str], traffic: Traffic, setting: Setting, out: Path
 ) -> None:
+    from amin.experiment.assumed import assumed
     from amin.experiment.comparison import cells_of
     from amin.policy.catalog import POLICIES as KNOWN
     from amin.report.page import render_page
@@ -161,7 +161,7 @@ def _write(
         run.result.policy = name
     how = {
         "workload": f"{traffic}, seed {first} of {len({row['seed'] for row in comparison.rows})}",
-        "engine": str(setting.config),
+        **{one.name: f"{one.value} ({one.source})" for one in assumed(setting)},
         "load": traffic.load_in_words(first_row["rho"]),
         "command": shlex.join(["amin", *sys.argv[1:]]),
     }

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from amin.engine.settings import READING_PACE
+from amin.predictor.catalog import ALLOWED
 
 skip_broken = click.option(
     "--skip-broken", is_flag=True, help="leave out the lines of a file that cannot be read"
@@ -48,6 +49,61 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
     return with_reading
 
+
+_SERVER = {
+    "block_size": click.option(
+        "--block-size", type=int, help="tokens per block of KV memory  [default: 16]"
+    ),
+    "step_time": click.option(
+        "--step-time",
+        help="how long a step takes: linear:C,T[,K] (C seconds, T per token computed, K per token "
+        "in memory), a CSV file of measured steps, or unit  [default: linear:0.03,0.00015, which "
+        "is no GPU's in particular]",
+    ),
+    "max_num_seqs": click.option("--max-num-seqs", type=int, help="[default: 256]"),
+    "max_num_batched_tokens": click.option(
+        "--max-num-batched-tokens", type=int, help="[default: 2048]"
+    ),
+    "enable_prefix_caching": click.option(
+        "--enable-prefix-caching/--no-enable-prefix-caching",
+        default=None,
+        help="blocks keep what they hold until they are used again  [default: on, as in vLLM]",
+    ),
+    "eviction": click.option(
+        "--eviction",
+        help="what becomes of a preempted request: recompute (vLLM), swap (an offloading "
+        "connector) or restart (the paper)  [default: recompute]",
+    ),
+    "forecast_floor": click.option(
+        "--forecast-floor", type=int, help="[default: 15, with eviction swap 1]"
+    ),
+    "predictor": click.option(
+        "--predictor",
+        help=f"bounds of requests whose row has none: {', '.join(ALLOWED)}  [default: online]",
+    ),
+}
+
+
+def server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The shape of a server, by default as vLLM starts it: ``server``, what of it was given."""
+
+    @wraps(command)
+    def with_server(*args: Any, **given: Any) -> Any:
+        said = {name: given.pop(name) for name in _SERVER}
+        said = {name: value for name, value in said.items() if value is not None}
+        return command(*args, server=said, **given)
+
+    for option in reversed(_SERVER.values()):
+        with_server = option(with_server)
+    return with_server
+
+
+paper = click.option(
+    "--paper",
+    is_flag=True,
+    help="the model of arXiv 2508.14544 in place of a server: a step takes 1, blocks of one token, "
+    "no limit but memory, no prefix cache, preempted requests restart, no promises, bounds of 1",
+)
 
 reading_pace = click.option(
     "--reading-pace",

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from amin.cli import options
 from amin.cli.train import train
-from amin.experiment.example import BLOCK_SIZE, STEP_TIME
 
 if TYPE_CHECKING:
     from amin.workload.reading import Reading
@@ -126,7 +125,7 @@ def evaluate(
         found = [run(one, requests, track(one.name, len(requests))) for one in chosen]
     rows = [one.as_dict() for one in found]
     if kv_tokens is not None:
-        setting = Setting(kv_tokens, block_size=BLOCK_SIZE, step_time=STEP_TIME)
+        setting = Setting(kv_tokens)
         for one, row in zip(found, rows, strict=True):
             row["latency"] = latencies(one, requests, policies, setting, load)
     if as_json:

@@ -6,15 +6,23 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
 
 from amin.cli import options
-from amin.engine.settings import SCHEDULING_POLICIES, parse_fair_share, parse_ttft_target
+from amin.engine.settings import (
+    DEFAULT_POLICY,
+    READING_PACE,
+    SCHEDULING_POLICIES,
+    TAIL_PROMISE,
+    parse_fair_share,
+    parse_stream_promise,
+    parse_tail_promise,
+    parse_ttft_target,
+)
 from amin.errors import ConfigError
-from amin.predictor.catalog import ALLOWED
 
 if TYPE_CHECKING:
     from amin.experiment.explanation import Explanation
@@ -25,15 +33,13 @@ if TYPE_CHECKING:
 EXAMPLES = """
 \b
 Examples:
-  amin simulate --trace trace.csv --kv-tokens 16492 --policy amin-static
-  amin simulate --trace azure.csv.gz --kv-tokens 65536 --block-size 16 \\
-      --step-time linear:0.03,0.00015 --policy vllm-fcfs --records records.csv --json
-  amin simulate --trace export.csv --kv-tokens 65536 \\
+  amin simulate --trace azure.csv.gz --kv-tokens 65536 --step-time linear:0.0052,0.000019
+  amin simulate --trace azure.csv.gz --kv-tokens 65536 --policy vllm-fcfs --json
+  amin simulate --trace export.csv --kv-tokens 65536 --records records.csv \\
       --columns arrival_time=ts,num_prompt_tokens=in,num_output_tokens=out,unit=ms
-  amin simulate --workload sessions --load 1.2 --kv-tokens 16384 --block-size 16 \\
-      --step-time linear:0.03,0.00015 --enable-prefix-caching --policy expected-volume
-  amin simulate --workload lmsys-like --load 1.5 --kv-tokens 8176 --block-size 16 \\
-      --step-time linear:0.03,0.00015 --policy expected-volume --tail-promise 1 --explain 700
+  amin simulate --workload sessions --load 1.2 --kv-tokens 16384
+  amin simulate --workload lmsys-like --load 1.5 --kv-tokens 8176 --explain 700
+  amin simulate --trace trace.csv --kv-tokens 16492 --paper --policy amin-static
 \b
 A trace is a table with arrival_time, num_prompt_tokens, num_output_tokens and, where known, lower,
 upper, max_tokens, priority, predicted_class, client, request_id; or any other table, by --columns.
@@ -42,8 +48,8 @@ Azure, BurstGPT, ServeGen, Mooncake and Qwen, conversations, logs of LiteLLM, Op
 and amin serve --log are told apart by themselves (docs/traffic.md). The first line of the answer
 says what the file was taken for.
 \b
---step-time unit is the paper's model: a step takes 1, preempted requests restart. With
-linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLLM does.
+Defaults are those of amin serve beside a vLLM with nothing set. That step time is one of 8 billion
+weights on an H200, measured (docs/vllm.md).
 """
 
 
@@ -58,38 +64,22 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
 @click.option(
     "--kv-tokens", type=options.Tokens(), required=True, help="tokens that the KV memory holds"
 )
+@options.paper
 @click.option(
     "--policy",
-    default="amin-static",
-    show_default=True,
-    help="see: amin policies; vllm-fcfs, vllm-priority or module:ATTRIBUTE",
+    help="see: amin policies; vllm-fcfs, vllm-priority or module:ATTRIBUTE  [default: "
+    f"{DEFAULT_POLICY}, as amin serve; with --paper amin-static]",
 )
-@click.option("--block-size", default=1, show_default=True, help="tokens per block of KV memory")
-@click.option(
-    "--eviction",
-    help="what becomes of a preempted request: restart, recompute or swap "
-    "[default: restart in unit time, else recompute]",
-)
-@click.option(
-    "--step-time", default="unit", show_default=True, help="unit, linear:C,T[,K] or a CSV file"
-)
-@click.option(
-    "--predictor",
-    default="constant:1",
-    show_default=True,
-    help=f"bounds of requests whose row has none: {', '.join(ALLOWED)}",
-)
+@options.server
 @click.option(
     "--tail-promise",
-    type=float,
-    help="nobody takes longer than so many times what the worst-off request present would have "
-    "taken under FCFS [default: off]",
+    help="a number: nobody takes longer than so many times what the worst-off request present "
+    f"would have taken under FCFS; or off  [default: {TAIL_PROMISE:g}, as amin serve]",
 )
 @click.option(
     "--stream-promise",
-    type=float,
-    help="once a reply has begun, its reader, who takes so many tokens a second, does not wait "
-    "[default: off]",
+    help="once a reply has begun, its reader, who takes so many tokens a second, does not wait; or "
+    f"off  [default: {READING_PACE:g}, as amin serve]",
 )
 @options.ttft_target
 @options.fair_share
@@ -102,21 +92,7 @@ linear:C,T (C seconds per step, T per scheduled token) the engine decides as vLL
     help="priority: the trace's priorities come first, smaller is more urgent, and the policy "
     "orders within a class",
 )
-@click.option("--max-num-seqs", type=int, help="[default: no limit in unit time, else 256]")
-@click.option(
-    "--max-num-batched-tokens", type=int, help="[default: no limit in unit time, else 2048]"
-)
-@click.option(
-    "--enable-prefix-caching",
-    is_flag=True,
-    help="blocks keep what they hold until they are used again (vLLM's default)",
-)
 @click.option("--watermark", default=0.0, show_default=True, help="share kept free at admission")
-@click.option(
-    "--forecast-floor",
-    type=int,
-    help="[default: 1 in unit time or with eviction swap, else a block, 15 at most]",
-)
 @click.option("--seed", default=0, show_default=True, help="draws the workload, breaks ties")
 @click.option(
     "--records", type=click.Path(path_type=Path), help="write a CSV with a row per request"
@@ -136,14 +112,20 @@ def simulate(
     load: float | None,
     closed_loop: int | None,
     think_time: float,
+    paper: bool,
+    policy: str | None,
+    server: dict[str, Any],
+    tail_promise: str | None,
+    stream_promise: str | None,
     ttft_target: str,
     fair_share: str,
     records: Path | None,
     explain: str | None,
     as_json: bool,
-    **settings: object,
+    **settings: Any,
 ) -> None:
     """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
+    from amin.experiment.assumed import assumed
     from amin.experiment.run import Run
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
@@ -152,8 +134,16 @@ def simulate(
         raise ConfigError(
             f"--trace: got {trace!r} and --workload {workload!r}, allowed: one of the two"
         )
-    seconds, between = parse_ttft_target(ttft_target), parse_fair_share(fair_share)
-    setting = Setting(**settings, ttft_target=seconds, fair_share=between)  # type: ignore[arg-type]
+    said = server | settings
+    if policy is not None:
+        said["policy"] = policy
+    if tail_promise is not None:
+        said["tail_promise"] = parse_tail_promise(tail_promise)
+    if stream_promise is not None:
+        said["stream_promise"] = parse_stream_promise(stream_promise)
+    said["ttft_target"] = parse_ttft_target(ttft_target)
+    said["fair_share"] = parse_fair_share(fair_share)
+    setting = (Setting.paper if paper else Setting)(**said)
     setting.check_policy()
     loop = closed_loop, think_time
     traffic = Traffic(str(trace or workload), num_requests, load, None, None, reading, *loop)
@@ -171,7 +161,12 @@ def simulate(
 
         told = explained(simulation, explain)
     if as_json:
-        numbers = {"traffic": traffic.understood, **run.as_dict(), "wall_time_s": seconds}
+        numbers = {
+            "assumed": [one._asdict() for one in assumed(setting)],
+            "traffic": traffic.understood,
+            **run.as_dict(),
+            "wall_time_s": seconds,
+        }
         if told is not None:
             numbers["explanation"] = told.as_dict()
         click.echo(json.dumps(numbers, indent=2))
@@ -209,11 +204,13 @@ def _print_explanation(told: Explanation, run: Run) -> None:
 
 
 def _print(run: Run, traffic: Traffic, seconds: float) -> None:
+    from amin.experiment.assumed import in_words
     from amin.report.table import as_table
     from amin.report.terminal import console
 
     out = console()
-    out.print(traffic.understood, highlight=False, markup=False, soft_wrap=True)
+    for line in (*in_words(run.setting), traffic.understood):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(as_table([run.result]))
     numbers = run.as_dict()
     out.print(

@@ -26,7 +26,7 @@ def first_look(chosen: Sequence[Contender], track: Track) -> Comparison:
     return compare(
         names,
         Traffic(example.WORKLOAD, load=example.LOAD),
-        Setting(example.KV_TOKENS, block_size=example.BLOCK_SIZE, step_time=example.STEP_TIME),
+        Setting(example.KV_TOKENS),
         range(1, example.NUM_SEEDS + 1),
         track=track,
     )

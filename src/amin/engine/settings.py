@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from amin.errors import ConfigError
 
+DEFAULT_POLICY = "expected-volume"
+"""Of servers and of what is simulated for them."""
+
 FORECAST_FLOOR = 15
 """Tokens that every request is forecast to make at least, with a paged cache; the paper's step is
 one. docs/design.md has the sweep."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from amin.engine.settings import READING_PACE, TAIL_PROMISE, Label
 from amin.errors import ConfigError
@@ -32,16 +34,39 @@ MOST_P99, MOST_WORST = 1.02, 1.10
 WORTH_IT = 0.98
 """The mean must fall below that, or nothing is advised."""
 
+NUM_RESAMPLES = 5
+"""Other days that might have been (`amin.experiment.resampled`), beside the traffic as it is."""
+
+FEW_REQUESTS, FAR_ABOVE, CHANGING = 500, 3.0, 1.5
+"""Fewer requests say little; above such a load the queue only grows; the busier half of the traffic
+has so many times the requests a second of the other: then one load says little of it."""
+
+
+class Ratio(NamedTuple):
+    """What stock FCFS has, times this: on the traffic as it is, and from the least to the most of
+    other days that might have been."""
+
+    value: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "-"
+        if self.least == self.most == self.value:
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ({self.least:.2f}-{self.most:.2f})"
+
 
 @dataclass(frozen=True)
 class Option:
     """A setting, next to stock FCFS on the same requests."""
 
     label: str
-    mean: float
-    p99: float
-    worst: float
-    ttft: float
+    mean: Ratio
+    p99: Ratio
+    worst: Ratio
+    ttft: Ratio
     paused: float
 
     @property
@@ -70,14 +95,16 @@ class Advice:
     @property
     def advised(self) -> Option | None:
         """The lowest mean whose tail is as good as stock FCFS's; None: change nothing."""
-        good = [o for o in self.options() if o.p99 <= MOST_P99 and o.worst <= MOST_WORST]
-        best = min(good, key=lambda option: option.mean, default=None)
-        return best if best and best.mean < WORTH_IT else None
+        good = [
+            o for o in self.options() if o.p99.value <= MOST_P99 and o.worst.value <= MOST_WORST
+        ]
+        best = min(good, key=lambda option: option.mean.value, default=None)
+        return best if best and best.mean.value < WORTH_IT else None
 
     @property
     def told_by(self) -> str | None:
         """The feature of a request that foretold lengths best; None where nothing did."""
-        rows = {row["label"]: row for row in self.compared[1.0].rows}
+        rows = {row["label"]: row for row in reversed(self.compared[1.0].rows)}
         return rows[BOUND[PROMISES.index(TAIL_PROMISE)]]["lengths_foretold_by"]  # type: ignore[no-any-return]
 
     def baseline(self, growth: float = 1.0) -> Row:
@@ -87,15 +114,42 @@ class Advice:
     def option(self, growth: float, label: str) -> Option:
         """A setting, with so many times the traffic."""
         found = self.compared[growth]
-        rows = {row["label"]: row for row in found.rows}
+        first = next(row for row in found.rows if row["label"] == label)
+
+        def ratio(column: str) -> Ratio:
+            values = found.ratios(label, column)
+            return Ratio(values[0], min(values), max(values))
+
         return Option(
             label,
-            mean=found.ratios(label, "mean_e2e_latency")[0],
-            p99=found.ratios(label, "p99_e2e_latency")[0],
-            worst=found.ratios(label, "max_e2e_latency")[0],
-            ttft=found.ratios(label, "mean_ttft")[0],
-            paused=rows[label]["share_paused"] or 0.0,
+            mean=ratio("mean_e2e_latency"),
+            p99=ratio("p99_e2e_latency"),
+            worst=ratio("max_e2e_latency"),
+            ttft=ratio("mean_ttft"),
+            paused=first["share_paused"] or 0.0,
         )
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why the answer may not hold: too little traffic, too much, or too uneven."""
+        trace = self.traffic.trace(1, self.setting.config)
+        said = []
+        if len(trace) < FEW_REQUESTS:
+            said.append(f"only {len(trace):,} requests, which say little of a 99th percentile")
+        if self.rho > FAR_ABOVE:
+            said.append(
+                f"{self.rho:.1f} x what the server can do: the queue grows from the first to the "
+                "last request, and the figures follow from where the traffic is cut off"
+            )
+        times = trace.arrival_time
+        early = int(np.searchsorted(times, (times[0] + times[-1]) / 2))
+        busier = max(early, len(trace) - early) / max(min(early, len(trace) - early), 1)
+        if busier > CHANGING:
+            said.append(
+                f"one half of the time has {busier:.1f} x the requests of the other: the load is "
+                "a mean of both"
+            )
+        return said
 
 
 def advise(
@@ -119,90 +173,10 @@ def advise(
         load = traffic.load if growth == 1 else rho * growth
         grown = replace(traffic, load=load)
         what = f"{growth:g} x the traffic"
-        compared[growth] = compare(labels, grown, setting, [1], track=_called(what, track))
+        seeds = range(1, 2 + (NUM_RESAMPLES if growth == 1 else 0))
+        compared[growth] = compare(labels, grown, setting, seeds, track=_called(what, track))
     return Advice(traffic, setting, rho, compared)
 
 
 def _called(what: str, track: Track) -> Track:
     return lambda _, total: track(what, total)
-
-
-def in_words(advice: Advice) -> list[str]:
-    """Ten lines at most."""
-    base, best = advice.baseline(), advice.advised
-    lines = [
-        advice.traffic.understood,
-        f"That is {advice.rho:.2f} x the capacity of {advice.setting.kv_tokens:,} KV tokens; "
-        f"{base['num_finished']:,} requests were simulated, deciding as vLLM does.",
-        f"vLLM's default: mean {base['mean_e2e_latency']:.3g} s, p99 "
-        f"{base['p99_e2e_latency']:.3g} s, first token {base['mean_ttft']:.3g} s; "
-        f"{base['num_preemptions']:,} preemptions, {base['num_recomputed_tokens']:,} tokens "
-        "computed again.",
-    ]
-    if best is None:
-        lines.append(
-            "Advice: change nothing. No setting lowers the mean by 2 % with a tail as good as that."
-        )
-    else:
-        lines += [
-            f"Advice: {best.command}",
-            f"Gain: mean {_times(best.mean)}, first token {_times(best.ttft)}. "
-            f"Price: p99 {_times(best.p99)}, the worst {_times(best.worst)}. Readers who once wait "
-            f"longer than a second: {best.paused:.1%}, with vLLM's default "
-            f"{base['share_paused'] or 0:.1%}.",
-        ]
-        for growth in GROWTH[1:]:
-            more = advice.option(growth, best.label)
-            lines.append(
-                f"With {growth - 1:.0%} more traffic: mean {_times(more.mean)}, "
-                f"p99 {_times(more.p99)}."
-            )
-    lowest = min(advice.options(), key=lambda option: option.mean)
-    if lowest.label != (best.label if best else None):
-        lines.append(
-            f"Lowest mean of all: {lowest.command}: {_times(lowest.mean)}, "
-            f"p99 {_times(lowest.p99)}, the worst {_times(lowest.worst)}."
-        )
-    by = f"the {advice.told_by}" if advice.told_by else "nothing but all replies before"
-    return [*lines, f"Reply lengths were foretold by {by}."]
-
-
-def as_markdown(advice: Advice) -> str:
-    """The lines, and every setting in a table."""
-    parts = ["\n\n".join(in_words(advice)), ""]
-    for growth in GROWTH:
-        parts += [
-            f"\n### {growth:g} x the traffic, ÷ vLLM's default\n",
-            "| setting | mean | p99 | worst | first token | paused > 1 s | command |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        parts += [_row(option) for option in advice.options(growth)]
-    return "\n".join(parts) + "\n"
-
-
-def as_page(advice: Advice) -> str:
-    """The same as HTML, with the trade-off that the promise sets."""
-    from amin.report.curve_figure import Curves, curve_figure
-    from amin.report.plain_page import plain_page
-
-    options = {option.label: option for option in advice.options()}
-    ours = [(promise, options[label]) for promise, label in zip(PROMISES, BOUND, strict=True)]
-    points = {
-        name: [(promise, getattr(option, field)) for promise, option in ours]
-        for name, field in (("mean", "mean"), ("99th percentile", "p99"), ("worst", "worst"))
-    }
-    curves = Curves("--tail-promise", "÷ vLLM's default", points, joined=True)
-    title = "what a promise on the tail costs and brings, on this traffic"
-    figure = curve_figure(curves, name="promise", title=title)
-    return plain_page("amin advise", [figure, as_markdown(advice)])
-
-
-def _row(option: Option) -> str:
-    numbers: Sequence[float] = option.mean, option.p99, option.worst, option.ttft
-    cells = [*("-" if value != value else f"{value:.2f}" for value in numbers)]
-    cells.append(f"{option.paused:.1%}")
-    return f"| {option.label} | {' | '.join(cells)} | `{option.command}` |"
-
-
-def _times(ratio: float) -> str:
-    return "-" if ratio != ratio else f"{ratio:.2f} x"

@@ -155,7 +155,7 @@ def measure(claim: Claim, params: Params, num_seeds: int) -> Measured:
         trace = _requests(whole, seed)
         work.append(float((trace.num_prompt_tokens + trace.num_output_tokens).sum()) / memory)
         for policy in claim.policies:
-            setting = Setting(memory, policy, seed=seed)
+            setting = Setting.paper(memory, policy, seed=seed)
             simulation = setting.engine().start(trace)
             start = time.perf_counter()
             simulation.finish()

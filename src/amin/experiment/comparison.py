@@ -13,7 +13,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from amin.engine.settings import Label, parse_stream_promise, parse_tail_promise
+from amin.engine.settings import Label
 from amin.errors import ConfigError
 from amin.experiment.cell import Cell, Row
 from amin.experiment.setting import Setting
@@ -113,28 +113,26 @@ def cells_of(
     """A cell for each policy and seed.
 
     A policy is as for `Setting`, or such a name with a watermark (``vllm-priority@0.05``), a tail
-    promise, a stream promise (``amin-dynamic+1~10``), or all of them.
+    promise, a stream promise (``amin-dynamic+1~10``), or all of them. What the name does not
+    promise is not promised, whatever the setting says.
     """
     cells = []
     for policy in policies:
         label = policy if isinstance(policy, str) else policy.name
-        changed = replace(setting, policy=policy)
         if isinstance(policy, str):
             changed = named(policy, setting)
+        else:
+            changed = replace(setting, policy=policy, tail_promise=None, stream_promise=None)
         cells += [Cell(label, traffic, replace(changed, seed=seed)) for seed in seeds]
     return cells
 
 
 def named(label: str, setting: Setting) -> Setting:
-    """The setting with what `Label` says."""
-    name, watermark, tail, stream = Label.of(label)
-    changed = replace(setting, policy=name)
-    if tail is not None:
-        changed = replace(changed, tail_promise=parse_tail_promise(tail))
-    if stream is not None:
-        changed = replace(changed, stream_promise=parse_stream_promise(stream))
-    if watermark is not None:
-        changed = replace(changed, watermark=_share(watermark, label))
+    """The setting with what `Label` says, without promises where it says none."""
+    said = Label.of(label)
+    changed = replace(setting, policy=said.policy, **said.promises)
+    if said.watermark is not None:
+        changed = replace(changed, watermark=_share(said.watermark, label))
     return changed
 
 

@@ -3,8 +3,6 @@
 WORKLOAD = "lmsys-like"
 LOAD = 1.5
 KV_TOKENS = 8176
-BLOCK_SIZE = 16
-STEP_TIME = "linear:0.03,0.00015"
 NUM_SEEDS = 5
 
 POLICIES = (

@@ -61,7 +61,7 @@ def reproduce(
 ) -> list[Reproduced]:
     """Run all settings of all claims on all cores, and judge."""
     for policy in dict.fromkeys(name for claim in claims for name in claim.policies):
-        Setting(1, policy).engine()  # Compiles.
+        Setting.paper(1, policy).engine()  # Compiles.
     cells = [(claim, params) for claim in claims for params in claim.settings(is_quick)]
     advance = track("reproducing", len(cells))
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
-from amin.engine.settings import READING_PACE, forecast_floor_of
+from amin.engine.settings import (
+    DEFAULT_POLICY,
+    READING_PACE,
+    TAIL_PROMISE,
+    forecast_floor_of,
+)
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.engine.simulator.config import UNLIMITED
 from amin.engine.simulator.engine import find_policy
@@ -18,32 +24,48 @@ from amin.predictor.interface import Predictor
 
 UNIT_TIME = "unit"
 
+STEP_TIME = "linear:0.03,0.00015"
+"""No GPU's in particular, so that every answer that rests on it says so first: 8 billion weights on
+an H200 take a sixth of that (docs/vllm.md)."""
+
+
+PAPER: dict[str, Any] = {
+    "block_size": 1,
+    "step_time": UNIT_TIME,
+    "predictor": "constant:1",
+    "enable_prefix_caching": False,
+    "tail_promise": None,
+    "stream_promise": None,
+}
+"""What the paper's model has where a server has something else."""
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One policy on so many tokens of KV memory.
+    """One policy on so many tokens of KV memory; the defaults are those of ``amin serve``.
 
-    With `step_time` ``unit`` the policies of amin run in the paper's model: steps take 1, the token
-    being made counts as memory, preempted requests restart (but for a policy that might then go on
-    for ever), and nothing but memory limits a batch.
-    With any other, and for vLLM's own schedulers, the engine is vLLM's: preempted requests keep
-    their tokens and compute them again, 256 requests and 2,048 tokens in a batch, a forecast of at
-    least 15 tokens. None stands for these defaults.
+    The engine is vLLM's: preempted requests keep their tokens and compute them again, 256 requests
+    and 2,048 tokens in a batch, a forecast of at least 15 tokens. None stands for these defaults,
+    and for no promise. vLLM's own schedulers make no promises, whatever is set here.
+
+    With `step_time` ``unit`` the policies of amin run in the paper's model (`Setting.paper`): steps
+    take 1, the token being made counts as memory, preempted requests restart (but for a policy that
+    might then go on for ever), and nothing but memory limits a batch.
     """
 
     kv_tokens: int
-    policy: str | Policy = "amin-static"
-    block_size: int = 1
+    policy: str | Policy = DEFAULT_POLICY
+    block_size: int = 16
     eviction: str | None = None
-    step_time: str | StepTime = UNIT_TIME
-    predictor: str | Predictor = "constant:1"
+    step_time: str | StepTime = STEP_TIME
+    predictor: str | Predictor = "online"
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
-    enable_prefix_caching: bool = False
+    enable_prefix_caching: bool = True
     watermark: float = 0.0
     forecast_floor: int | None = None
-    tail_promise: float | None = None
-    stream_promise: float | None = None
+    tail_promise: float | None = TAIL_PROMISE
+    stream_promise: float | None = READING_PACE
     ttft_target: float | None = None
     fair_share: str | None = None
     reading_pace: float = READING_PACE
@@ -62,11 +84,20 @@ class Setting:
         # Checks the rest.
         _ = self.config
 
+    @classmethod
+    def paper(cls, kv_tokens: int, policy: str | Policy = "amin-static", **changes: Any) -> Self:
+        """The model of arXiv 2508.14544 in place of a server, with these changes to it."""
+        return cls(kv_tokens, policy, **(PAPER | changes))
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether one of vLLM's own schedulers decides."""
+        return isinstance(self.policy, str) and self.policy in STOCK
+
     @property
     def is_unit_time(self) -> bool:
         """Whether this is the paper's model, and not vLLM's engine."""
-        is_stock = isinstance(self.policy, str) and self.policy in STOCK
-        return self.step_time == UNIT_TIME and not is_stock
+        return self.step_time == UNIT_TIME and not self.is_stock
 
     @property
     def _may_restart(self) -> bool:
@@ -117,8 +148,8 @@ class Setting:
             self.config,
             self.policy,
             predictor=self.predictor,
-            tail_promise=self.tail_promise,
-            stream_promise=self.stream_promise,
+            tail_promise=None if self.is_stock else self.tail_promise,
+            stream_promise=None if self.is_stock else self.stream_promise,
             ttft_target=self.ttft_target,
             fair_share=self.fair_share,
             seed=self.seed,

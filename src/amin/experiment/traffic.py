@@ -10,6 +10,7 @@ from pathlib import Path
 from amin.engine.simulator import SimulatorConfig
 from amin.errors import ConfigError
 from amin.experiment.load import at_load
+from amin.experiment.resampled import resampled
 from amin.workload.generate import LMSYS_LIKE, arrival_times, generate, names
 from amin.workload.intervals import intervals
 from amin.workload.read import read
@@ -58,8 +59,14 @@ class Traffic:
             )
 
     def trace(self, seed: int, config: SimulatorConfig) -> Trace:
-        """The requests of a seed, for an engine of this shape (which the load refers to)."""
+        """The requests of a seed, for an engine of this shape (which the load refers to).
+
+        Of a file that says itself when they come: seeds up to 1 are the file as it is, others what
+        might have come on another day (`amin.experiment.resampled`).
+        """
         trace = self._requests(seed)
+        if seed > 1 and self.source not in names() and self.arrivals is None:
+            trace = resampled(trace, seed)
         if self.predicted is not None:
             trace = intervals(self.predicted)(trace, seed)
         if self.closed_loop is not None:

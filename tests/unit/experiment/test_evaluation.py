@@ -91,7 +91,7 @@ def test_knowing_more_is_faster() -> None:
     """Under load, told the truth the policy of expected volumes beats being told nothing."""
     trace, setting = (
         generate("lmsys-like", SIZE, seed=1),
-        Setting(8176, block_size=16, step_time=STEP),
+        Setting(8176),
     )
     means = [
         latencies(evaluate(one, trace), trace, ["expected-volume"], setting, 1.5)["expected-volume"]

@@ -20,7 +20,7 @@ ray = pytest.importorskip("ray", reason="Ray is an extra: pip install 'amin[ray]
 pytestmark = pytest.mark.timeout(300)
 
 TRAFFIC = Traffic("lmsys-like", num_requests=60, load=1.5)
-SETTING = Setting(kv_tokens=2048, block_size=16, step_time="linear:0.03,0.00015")
+SETTING = Setting(2048)
 
 
 @pytest.fixture(scope="module", autouse=True)

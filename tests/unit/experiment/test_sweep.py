@@ -21,7 +21,7 @@ from amin.policy.interface import Policy
 from amin.request import RequestView
 
 TRAFFIC = Traffic("lmsys-like", num_requests=60, load=1.5)
-SETTING = Setting(kv_tokens=2048, block_size=16, step_time="linear:0.03,0.00015")
+SETTING = Setting(2048)
 NAMES = ["vllm-fcfs", "amin-static", "vllm-priority@0.05"]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from amin.engine.settings import (
+    DEFAULT_POLICY,
     READING_PACE,
     TAIL_PROMISE,
     check_fair_share,
@@ -60,7 +61,7 @@ class AminConfig:
     seed               breaks ties in the preemption order
     """
 
-    policy: str = "expected-volume"
+    policy: str = DEFAULT_POLICY
     predictor: str = "online"
     client_hints: bool = False
     forecast_floor: int | None = None
