@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from click.testing import CliRunner
 from amin.cli.log import log as log_command
 from amin.engine.simulator import SimulatedEngine, SimulatorConfig
 from amin.errors import ConfigError
+from amin.experiment.assumed import assumed, rests_on_a_guess
+from amin.experiment.served_setting import as_told, fidelity
+from amin.experiment.setting import Setting
+from amin.experiment.traffic import Traffic
 from amin.request import Request
 from amin.workload.interface import Job
 from amin.workload.log import read_log
@@ -119,4 +124,45 @@ def test_a_full_disk_costs_lines_and_nothing_else(
     result = engine.run(_jobs())
     engine.scheduler.shutdown()
     assert all(record.num_output_tokens for record in result.records)
-    assert engine.scheduler.amin.intake._log.num_lost == 10
+    # The requests, what the server is, and rows of steps.
+    assert engine.scheduler.amin.intake.log.num_lost == 10 + 1 + 7
+
+
+def test_a_log_says_what_its_server_was(written: Path) -> None:
+    """The shape that a simulation needs, in its first line."""
+    first = json.loads(written.read_text().splitlines()[0])["server"]
+    assert first["kv_tokens"] == 59 * 4
+    assert (first["block_size"], first["policy"]) == (4, "amin-dynamic+off~off")
+    served = read_log(written).served
+    assert served is not None
+    assert served.server.max_num_seqs == first["max_num_seqs"]
+    assert np.isfinite(served.e2e_latency).all()
+
+
+def test_a_log_alone_is_simulated_as_it_was_served(
+    engine_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Nothing is told: memory, limits and the time of steps are the log's, latencies are equal."""
+    path = tmp_path / "log.jsonl"
+    engine = engine_of(
+        "expected-volume", log_file=str(path), num_gpu_blocks=200, block_size=16,
+        seconds_per_step=0.03, tail_promise=1.0, stream_promise=10.0,
+    )  # fmt: skip
+    jobs = Traffic("lmsys-like", 400, load=1.3).trace(1, Setting(200 * 16).config)
+    engine.run(list(jobs))
+    engine.scheduler.shutdown()
+    traffic = Traffic(str(path))
+    setting = Setting(**as_told(traffic, None, {}))
+    assert setting.kv_tokens == 199 * 16
+    assert not rests_on_a_guess(setting)
+    step, memory, *_ = assumed(setting, traffic.served)
+    assert step.source.startswith("the log, ")
+    assert memory.source == "the log"
+    found = fidelity(traffic, setting)
+    assert found is not None
+    assert found.num_requests == 400
+    assert found.mean == pytest.approx(1.0, abs=1e-3)
+    assert found.p99 == pytest.approx(1.0, abs=1e-3)
+    assert setting.config.step_time(7) == pytest.approx(0.03)
+    with pytest.raises(ConfigError, match="--kv-tokens: missing, allowed"):
+        as_told(Traffic("lmsys-like"), None, {})

@@ -167,6 +167,12 @@ def fake_vllm(directory: Path, version: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")])}
 
 
+def requests_in(log_file: Path) -> list[Json]:
+    """The lines of a server's log that are requests; it tells of the server and its steps, too."""
+    lines = [json.loads(line) for line in log_file.read_text("utf-8").splitlines()]
+    return [line for line in lines if "num_output_tokens" in line]
+
+
 def eventually(is_true: Callable[[], bool], what: str) -> None:
     """Poll until it is true; fails after `REQUEST_DEADLINE` seconds, saying what never came."""
     deadline = time.monotonic() + REQUEST_DEADLINE

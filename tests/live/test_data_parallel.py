@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.live.server import AMIN_SERVE, StartServer, eventually
+from tests.live.server import AMIN_SERVE, StartServer, eventually, requests_in
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +29,7 @@ def test_each_engine_has_the_settings_and_files_of_its_own(
     server.process.terminate()
     assert server.process.wait(60) == 0
     logs = log, tmp_path / "log-rank1.jsonl"
-    told = [[json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in logs]
+    told = [requests_in(path) for path in logs]
     assert all(told)
     lengths_told = sorted(line["num_output_tokens"] for lines in told for line in lines)
     assert lengths_told == made

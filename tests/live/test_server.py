@@ -10,9 +10,13 @@ from pathlib import Path
 
 import openai
 import pytest
-from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually
+from tests.live.server import AMIN_SERVE, LiveServer, StartServer, eventually, requests_in
 from tests.live.shape import Json
 
+from amin.experiment.assumed import rests_on_a_guess
+from amin.experiment.served_setting import as_told, fidelity
+from amin.experiment.setting import Setting
+from amin.experiment.traffic import Traffic
 from amin.predictor.lengths import LearnedLengths
 from amin.predictor.saved import restore
 from amin.predictor.survival import CUT, FINISHED
@@ -87,8 +91,7 @@ def num_present(server: LiveServer) -> float:
 
 def lines_of(log_file: Path, max_tokens: int) -> list[Json]:
     """What the log says of the requests with this cap that ended so far."""
-    lines = [json.loads(line) for line in log_file.read_text().splitlines()]
-    return [line for line in lines if line["max_tokens"] == max_tokens]
+    return [line for line in requests_in(log_file) if line["max_tokens"] == max_tokens]
 
 
 def num_made(answer: Json) -> int:
@@ -338,6 +341,25 @@ def test_bad_requests_are_refused(server: LiveServer, good_text: str, body: Json
         assert 400 <= status < 500
         received += chunks
     assert text_of(received) == good_text
+
+
+def test_its_log_is_all_that_a_simulation_needs(server: LiveServer, log_file: Path) -> None:
+    """Memory, limits, prefix caching, and how long steps take, as measured while it served."""
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda i: server.complete(max_tokens=100 + i), range(16)))
+    eventually(lambda: len(lines_of(log_file, 115)) == 1, "the last request is in the log")
+    traffic = Traffic(str(log_file))
+    setting = Setting(**as_told(traffic, None, {}))
+    # One block of the pool is vLLM's null block.
+    assert setting.kv_tokens == 71 * setting.block_size
+    assert (setting.max_num_seqs, setting.enable_prefix_caching) == (32, True)
+    assert not rests_on_a_guess(setting)
+    assert 1e-4 < setting.config.step_time(8) < 5
+    assert traffic.served is not None
+    assert traffic.served.server.policy == "amin-dynamic+off~10"
+    found = fidelity(traffic, setting)
+    assert found is not None
+    assert 0.2 < found.mean < 5
 
 
 # --- the end -------------------------------------------------------------------------------------

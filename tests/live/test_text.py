@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.live.server import AMIN_SERVE, StartServer
+from tests.live.server import AMIN_SERVE, StartServer, requests_in
 
 from amin.predictor.training import Replies, train
 from amin.workload.log import read_log
@@ -42,7 +41,7 @@ def test_prompts_are_read_and_logged(start_server: StartServer, tmp_path: Path, 
     assert sorted(trace.prompt) == sorted(f"{'essay' if n % 2 else 'word'} {n}" for n in range(20))
     if spec == "similar":
         return
-    for line in map(json.loads, log.read_text().splitlines()):
+    for line in requests_in(log):
         is_essay = line["prompt"].startswith("essay")
         assert line["num_output_tokens"] == (40 if is_essay else 5)
         assert (line["believed_lower"] > 5) == is_essay

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 \b
 Examples:
+  amin advise --trace log.jsonl                     # a log of amin serve --log says the rest
   amin advise --trace azure.csv.gz --kv-tokens 65536
   amin advise --trace lengths.csv --kv-tokens 65536 --load 1.2
   amin advise --trace t.csv --kv-tokens 65536 --step-time measured.csv
@@ -35,7 +36,9 @@ simulate; a column client or predicted_class is used where there is one. The las
 @click.option("--trace", required=True, help="a file of traffic, as for amin simulate")
 @options.reading
 @click.option(
-    "--kv-tokens", type=options.Tokens(), required=True, help="tokens that the KV cache holds"
+    "--kv-tokens",
+    type=options.Tokens(),
+    help="tokens that the KV cache holds  [default: what a log of amin serve says]",
 )
 @click.option("--num-requests", type=int, help="of the trace, the first so many [default: all]")
 @click.option("--load", type=float, help="multiple of capacity [default: the trace's own]")
@@ -53,7 +56,7 @@ def advise(
     reading: Reading,
     num_requests: int | None,
     load: float | None,
-    kv_tokens: int,
+    kv_tokens: int | None,
     server: dict[str, Any],
     out: Path,
     as_json: bool,
@@ -65,13 +68,14 @@ def advise(
     """
     from amin.experiment.advice import as_dict, as_page, in_words
     from amin.experiment.advise import advise as run
+    from amin.experiment.served_setting import as_told
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import console, progress
 
     traffic = Traffic(trace, num_requests, load, reading=reading)
     with progress(Console(stderr=True)) as track:
-        advice = run(traffic, Setting(kv_tokens, **server), track=track)
+        advice = run(traffic, Setting(**as_told(traffic, kv_tokens, server)), track=track)
     command = shlex.join(["amin", *sys.argv[1:]])
     out.mkdir(parents=True, exist_ok=True)
     (out / "index.html").write_text(as_page(advice, command), encoding="utf-8")

@@ -59,7 +59,11 @@ interrupted, goes on from there.
     "--policies", default=",".join(example.POLICIES), show_default=True, help="comma-separated"
 )
 @click.option("--seeds", default=example.NUM_SEEDS, show_default=True, help="how many")
-@click.option("--kv-tokens", type=options.Tokens(), default=example.KV_TOKENS, show_default=True)
+@click.option(
+    "--kv-tokens",
+    type=options.Tokens(),
+    help=f"[default: what a log of amin serve says, without a trace {example.KV_TOKENS}]",
+)
 @options.server
 @options.paper
 @options.reading_pace
@@ -91,7 +95,7 @@ def compare(
     seeds: int,
     backend: str,
     server: dict[str, Any],
-    kv_tokens: int,
+    kv_tokens: int | None,
     reading_pace: float,
     paper: bool,
     out: Path,
@@ -101,6 +105,7 @@ def compare(
     Without a trace: LMSYS-like requests at 1.5 x capacity, in some seconds.
     """
     from amin.experiment.comparison import compare as run
+    from amin.experiment.served_setting import as_told
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
     from amin.report.terminal import progress
@@ -110,8 +115,12 @@ def compare(
     source = trace or workload or example.WORKLOAD
     loop = closed_loop, think_time
     traffic = Traffic(source, num_requests, load, arrivals, predicted, reading, *loop)
-    made = Setting.paper if paper else Setting
-    setting = made(kv_tokens, reading_pace=reading_pace, **server)
+    if kv_tokens is None and trace is None:
+        kv_tokens = example.KV_TOKENS
+    said = as_told(traffic, kv_tokens, server)
+    if paper:
+        said = {"kv_tokens": said["kv_tokens"], **server}
+    setting = (Setting.paper if paper else Setting)(**said, reading_pace=reading_pace)
     names = [name.strip() for name in policies.split(",") if name.strip()]
     with progress(Console(stderr=True)) as track:
         comparison = run(
@@ -134,7 +143,7 @@ def _print(comparison: Comparison, traffic: Traffic, setting: Setting) -> None:
     out = console()
     first = comparison.rows[0]
     out.print()
-    for line in (*in_words(setting), traffic.understood):
+    for line in (*in_words(setting, traffic.served), traffic.understood):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"Simulated, deciding as vLLM does: {traffic.source}, load "
@@ -161,7 +170,7 @@ def _write(
         run.result.policy = name
     how = {
         "workload": f"{traffic}, seed {first} of {len({row['seed'] for row in comparison.rows})}",
-        **{one.name: f"{one.value} ({one.source})" for one in assumed(setting)},
+        **{one.name: f"{one.value} ({one.source})" for one in assumed(setting, traffic.served)},
         "load": traffic.load_in_words(first_row["rho"]),
         "command": shlex.join(["amin", *sys.argv[1:]]),
     }

@@ -62,7 +62,9 @@ weights on an H200, measured (docs/vllm.md).
 @options.closed_loop
 @options.think_time
 @click.option(
-    "--kv-tokens", type=options.Tokens(), required=True, help="tokens that the KV memory holds"
+    "--kv-tokens",
+    type=options.Tokens(),
+    help="tokens that the KV memory holds  [default: what a log of amin serve says]",
 )
 @options.paper
 @click.option(
@@ -127,6 +129,7 @@ def simulate(
     """Simulate a policy on a trace: what would it do with this traffic and this KV memory?"""
     from amin.experiment.assumed import assumed
     from amin.experiment.run import Run
+    from amin.experiment.served_setting import as_told
     from amin.experiment.setting import Setting
     from amin.experiment.traffic import Traffic
 
@@ -134,7 +137,11 @@ def simulate(
         raise ConfigError(
             f"--trace: got {trace!r} and --workload {workload!r}, allowed: one of the two"
         )
-    said = server | settings
+    loop = closed_loop, think_time
+    traffic = Traffic(str(trace or workload), num_requests, load, None, None, reading, *loop)
+    kv_tokens = settings.pop("kv_tokens")
+    said = server | {"kv_tokens": kv_tokens} if paper else as_told(traffic, kv_tokens, server)
+    said |= settings
     if policy is not None:
         said["policy"] = policy
     if tail_promise is not None:
@@ -145,8 +152,6 @@ def simulate(
     said["fair_share"] = parse_fair_share(fair_share)
     setting = (Setting.paper if paper else Setting)(**said)
     setting.check_policy()
-    loop = closed_loop, think_time
-    traffic = Traffic(str(trace or workload), num_requests, load, None, None, reading, *loop)
     requests = traffic.trace(setting.seed, setting.config)
     engine = setting.engine()
     start = time.perf_counter()
@@ -162,7 +167,7 @@ def simulate(
         told = explained(simulation, explain)
     if as_json:
         numbers = {
-            "assumed": [one._asdict() for one in assumed(setting)],
+            "assumed": [one._asdict() for one in assumed(setting, traffic.served)],
             "traffic": traffic.understood,
             **run.as_dict(),
             "wall_time_s": seconds,
@@ -209,7 +214,7 @@ def _print(run: Run, traffic: Traffic, seconds: float) -> None:
     from amin.report.terminal import console
 
     out = console()
-    for line in (*in_words(run.setting), traffic.understood):
+    for line in (*in_words(run.setting, traffic.served), traffic.understood):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(as_table([run.result]))
     numbers = run.as_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from amin.experiment.advise import BOUND, GROWTH, NUM_RESAMPLES, PROMISES, Advice, Option, Ratio
@@ -17,8 +17,9 @@ def in_words(advice: Advice) -> list[str]:
     """A dozen lines at most; first what the answer rests on."""
     base, best = advice.baseline(), advice.advised
     lines = [
-        *assumed_in_words(advice.setting),
+        *assumed_in_words(advice.setting, advice.traffic.served),
         advice.traffic.understood,
+        *([str(advice.fidelity)] if advice.fidelity else []),
         f"That is {advice.rho:.2f} x the capacity of {advice.setting.kv_tokens:,} KV tokens; "
         f"{base['num_finished']:,} requests were simulated, deciding as vLLM does.",
         *(f"Take care: {warning}." for warning in advice.warnings),
@@ -67,9 +68,10 @@ def as_dict(advice: Advice, command: str) -> dict[str, Any]:
     }
     answer = {
         "command": command,
-        "assumed": [one._asdict() for one in assumed(advice.setting)],
+        "assumed": [one._asdict() for one in assumed(advice.setting, advice.traffic.served)],
         "is_step_time_assumed": rests_on_a_guess(advice.setting),
         "traffic": advice.traffic.understood,
+        "fidelity": asdict(advice.fidelity) if advice.fidelity else None,
         "rho": advice.rho,
         "warnings": advice.warnings,
         "baseline": advice.baseline(),
@@ -90,7 +92,7 @@ def as_markdown(advice: Advice, command: str = "") -> str:
     """The lines, what was assumed, and every setting in a table."""
     parts = ["\n\n".join(in_words(advice)), ""]
     parts += ["\n### What the answer rests on\n", "| | | from |", "|---|---|---|"]
-    parts += [f"| {' | '.join(one)} |" for one in assumed(advice.setting)]
+    parts += [f"| {' | '.join(one)} |" for one in assumed(advice.setting, advice.traffic.served)]
     parts += [f"| command | `{command}` | |"] if command else []
     for growth in GROWTH:
         parts += [

@@ -13,6 +13,7 @@ from amin.errors import ConfigError
 from amin.experiment.cell import Row
 from amin.experiment.comparison import Comparison, compare
 from amin.experiment.load import rho as load_of
+from amin.experiment.served_setting import Fidelity, fidelity
 from amin.experiment.setting import Setting
 from amin.experiment.traffic import Traffic
 from amin.report.terminal import Track
@@ -81,12 +82,13 @@ class Option:
 
 @dataclass(frozen=True)
 class Advice:
-    """What was found: `compared` by growth of the traffic."""
+    """What was found: `compared` by growth of the traffic; `fidelity` where a log allows it."""
 
     traffic: Traffic
     setting: Setting
     rho: float
     compared: dict[float, Comparison]
+    fidelity: Fidelity | None = None
 
     def options(self, growth: float = 1.0) -> list[Option]:
         """Every setting but the baseline."""
@@ -175,7 +177,7 @@ def advise(
         what = f"{growth:g} x the traffic"
         seeds = range(1, 2 + (NUM_RESAMPLES if growth == 1 else 0))
         compared[growth] = compare(labels, grown, setting, seeds, track=_called(what, track))
-    return Advice(traffic, setting, rho, compared)
+    return Advice(traffic, setting, rho, compared, fidelity(traffic, setting))
 
 
 def _called(what: str, track: Track) -> Track:

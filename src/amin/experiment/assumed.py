@@ -8,6 +8,7 @@ from typing import NamedTuple
 from amin.engine.step_time import StepTime
 from amin.engine.vllm.versions import TESTED
 from amin.experiment.setting import STEP_TIME, UNIT_TIME, Setting
+from amin.workload.served import Served
 
 
 class Assumption(NamedTuple):
@@ -18,25 +19,41 @@ class Assumption(NamedTuple):
     source: str
 
 
-def assumed(setting: Setting) -> list[Assumption]:
-    """Everything about the server that a simulation of this setting rests on."""
+def assumed(setting: Setting, served: Served | None = None) -> list[Assumption]:
+    """Everything about the server that a simulation of this setting rests on.
+
+    `served` is what a log says of it, so that what is the log's is named as such.
+    """
     config, blocks = setting.config, setting.config.num_blocks
     batch = f"{config.max_num_seqs:,} requests and {config.max_num_batched_tokens:,} tokens a step"
-    is_given = not (setting.max_num_seqs is None and setting.max_num_batched_tokens is None)
+    is_default = setting.max_num_seqs is None and setting.max_num_batched_tokens is None
+    by_default = "the paper's" if setting.is_unit_time else "vLLM's default"
+    server = served.server if served else None
+
+    def source(otherwise: str, *names: str) -> str:
+        same = server and all(getattr(server, n) == getattr(setting, n) for n in names)
+        return "the log" if same else otherwise
+
     return [
-        _step_time(setting),
+        _step_time(setting, served),
         Assumption(
             "KV memory",
             f"{setting.kv_tokens:,} tokens, {blocks:,} blocks of {config.block_size}",
-            "given",
+            source("given", "kv_tokens", "block_size"),
         ),
         Assumption(
             "batch",
             "no limit" if setting.is_unit_time else batch,
-            "given" if is_given else "the paper's" if setting.is_unit_time else "vLLM's default",
+            source(by_default if is_default else "given", "max_num_seqs", "max_num_batched_tokens"),
         ),
-        Assumption("prefix caching", _switch(config.enable_prefix_caching), "vLLM's default is on"),
-        Assumption("preemption", config.eviction, "vLLM's default is recompute"),
+        Assumption(
+            "prefix caching",
+            _switch(config.enable_prefix_caching),
+            source("vLLM's default is on", "enable_prefix_caching"),
+        ),
+        Assumption(
+            "preemption", config.eviction, source("vLLM's default is recompute", "eviction")
+        ),
         Assumption(
             "engine",
             "the paper's model"
@@ -52,9 +69,9 @@ def rests_on_a_guess(setting: Setting) -> bool:
     return setting.step_time == STEP_TIME
 
 
-def in_words(setting: Setting) -> list[str]:
+def in_words(setting: Setting, served: Served | None = None) -> list[str]:
     """Two sentences; that nobody has said how long steps take comes first, and by itself."""
-    step, *others = assumed(setting)
+    step, *others = assumed(setting, served)
     rest = "; ".join(f"{one.name} {one.value}" for one in others)
     if not rests_on_a_guess(setting):
         return [f"Assumed: a step takes {step.value} ({step.source}); {rest}."]
@@ -65,12 +82,15 @@ def in_words(setting: Setting) -> list[str]:
     ]
 
 
-def _step_time(setting: Setting) -> Assumption:
+def _step_time(setting: Setting, served: Served | None) -> Assumption:
+    fit = served.steps.fit() if served else None
     source = "the default, no GPU's in particular" if rests_on_a_guess(setting) else "given"
     if setting.step_time == UNIT_TIME:
         source = "the paper's"
     elif isinstance(setting.step_time, str) and Path(setting.step_time).is_file():
         source = setting.step_time
+    elif fit and isinstance(setting.step_time, StepTime) and setting.step_time.points == fit.points:
+        source = f"the log, {fit.num_steps:,} steps, explained to within {fit.residual:.0%}"
     return Assumption("step time", _time_in_words(setting.config.step_time), source)
 
 

@@ -15,6 +15,7 @@ from amin.workload.generate import LMSYS_LIKE, arrival_times, generate, names
 from amin.workload.intervals import intervals
 from amin.workload.read import read
 from amin.workload.reading import AS_IT_SAYS, Reading, Understood
+from amin.workload.served import Served
 from amin.workload.trace import Trace
 from amin.workload.turns import in_closed_loop
 
@@ -77,6 +78,11 @@ class Traffic:
         if self.load is None or self.arrivals == "batch":
             return trace
         return at_load(trace, self.load, config, seed)
+
+    @property
+    def served(self) -> Served | None:
+        """The server that wrote the file, where that says what it was."""
+        return None if self.source in names() else self._file.served
 
     @property
     def understood(self) -> str:

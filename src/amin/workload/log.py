@@ -5,7 +5,8 @@ where a predictor is to be trained on texts. Understood beside: ``arrival_time``
 ``num_prompt_tokens`` (else estimated from the text), ``max_tokens``, ``is_cut`` (the reply would
 have gone on), ``predicted_class``, ``client``, ``model``, ``priority``, and ``prompt_hashes`` with
 ``hashed_tokens``: a number for each so many tokens of the prompt, the same wherever all tokens up
-to there are. Other fields are left alone.
+to there are; ``e2e_latency`` (seconds). Other fields are left alone. Two kinds of line are no
+requests: what the server was, and how long its steps took (`amin.workload.served`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from amin.prompt_text import prompt_text
 from amin.workload.files import MAX_ROWS, opened
 from amin.workload.hashed_prompt import HashedPrompt
 from amin.workload.row import num_tokens
+from amin.workload.served import Served, Server
+from amin.workload.served_steps import ServedSteps
 from amin.workload.trace import Texts, Trace, as_objects
 
 _LONGEST_LINE = 2**24
@@ -43,6 +46,7 @@ class _Row:
     model: str | None
     prompt: str | None
     prompt_token_ids: HashedPrompt | tuple[()]
+    e2e_latency: float
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,15 @@ class Log:
 
     A reply that was cut has one token more in `trace` than was made of it, and a cap where it was
     cut. `model` names who replied, "" where the log does not; `num_broken` lines were skipped.
+    `served` is the server that wrote the log last, with the steps that it took; None where somebody
+    else wrote it.
     """
 
     trace: Trace
     is_cut: npt.NDArray[np.bool_]
     model: Texts
     num_broken: int
+    served: Served | None = None
 
     @property
     def num_made(self) -> Ints:
@@ -67,7 +74,8 @@ class Log:
 def is_log(start: str) -> bool:
     """Whether a file that starts so is one."""
     # Any of its first lines: the very first may be broken.
-    return any(x.startswith("{") and '"num_output_tokens"' in x for x in start.split("\n"))
+    marks = '"num_output_tokens"', '{"server": '
+    return any(x.startswith("{") and any(m in x for m in marks) for x in start.split("\n"))
 
 
 def read_log(path: Path, skip_broken: bool = False) -> Log:
@@ -76,6 +84,7 @@ def read_log(path: Path, skip_broken: bool = False) -> Log:
     Broken lines are counted, and skipped only where that is asked for.
     """
     rows: list[_Row] = []
+    server, steps = None, ServedSteps()
     num_lines, num_broken, first = 0, 0, ""
     with opened(path) as file:
         while line := file.readline(_LONGEST_LINE):
@@ -83,7 +92,16 @@ def read_log(path: Path, skip_broken: bool = False) -> Log:
             if num_lines > MAX_ROWS:
                 raise ConfigError(f"{path}: more than {MAX_ROWS:,} lines, allowed: so many at most")
             try:
-                rows += _rows(line)
+                entry = _entry(line)
+                if "server" in entry:
+                    read = Server.parse(_object(entry["server"]))
+                    # The steps of another server say nothing of this one.
+                    steps = steps if read == server else ServedSteps()
+                    server = read
+                elif "steps" in entry:
+                    steps.merge(_object(entry["steps"]))
+                elif entry or line.strip():
+                    rows.append(_row(entry))
             except ConfigError as error:
                 num_broken += 1
                 first = first or f"line {num_lines}: {error}"
@@ -95,10 +113,11 @@ def read_log(path: Path, skip_broken: bool = False) -> Log:
     if not rows:
         raise ConfigError(f"{path}: no lines that can be read, allowed: one request per line")
     rows.sort(key=lambda row: row.arrival_time)
-    return _log(rows, num_broken)
+    took = np.array([row.e2e_latency for row in rows])
+    return _log(rows, num_broken, Served(server, steps, took) if server else None)
 
 
-def _log(rows: list[_Row], num_broken: int) -> Log:
+def _log(rows: list[_Row], num_broken: int, served: Served | None) -> Log:
     columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(_Row)}
     is_cut = np.array(columns["is_cut"], bool)
     made = np.maximum(np.array(columns["num_output_tokens"], np.int64), 1)
@@ -127,19 +146,28 @@ def _log(rows: list[_Row], num_broken: int) -> Log:
         prompt_token_ids=as_objects(columns["prompt_token_ids"]),
     )
     model = np.array([name or "" for name in columns["model"]], np.object_)
-    return Log(trace, is_cut, model, num_broken)
+    return Log(trace, is_cut, model, num_broken, served)
 
 
-def _rows(line: str) -> list[_Row]:
-    """The row of a line, none of an empty one."""
+def _entry(line: str) -> dict[str, Any]:
+    """The object of a line, an empty one of an empty line."""
     if not line.strip():
-        return []
+        return {}
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON ({error})") from error
-    if not isinstance(entry, dict):
-        raise ConfigError(f"got a {type(entry).__name__}, allowed: an object")
+    return _object(entry)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"got a {type(value).__name__}, allowed: an object")
+    return value
+
+
+def _row(entry: dict[str, Any]) -> _Row:
+    """One request."""
     prompt = prompt_text(entry)
     estimated = None if prompt is None else num_tokens(prompt)
     num_prompt_tokens = _count(entry, "num_prompt_tokens", 1, estimated)
@@ -151,11 +179,8 @@ def _rows(line: str) -> list[_Row]:
     is_cut = entry.get("is_cut", False)
     if type(is_cut) is not bool:
         raise ConfigError(f"is_cut: got {is_cut!r:.60}, allowed: true or false")
-    time = entry.get("arrival_time", 0.0)
-    if type(time) not in (int, float) or not 0 <= time < math.inf:
-        raise ConfigError(f"arrival_time: got {time!r:.60}, allowed: seconds >= 0")
-    row = _Row(
-        arrival_time=float(time),
+    return _Row(
+        arrival_time=_seconds(entry, "arrival_time", 0.0),
         num_prompt_tokens=num_prompt_tokens,
         num_output_tokens=num_output_tokens,
         max_tokens=_count(entry, "max_tokens", 1),
@@ -166,8 +191,17 @@ def _rows(line: str) -> list[_Row]:
         model=_text(entry, "model"),
         prompt=prompt,
         prompt_token_ids=_hashed(entry, num_prompt_tokens),
+        e2e_latency=_seconds(entry, "e2e_latency", math.nan),
     )
-    return [row]
+
+
+def _seconds(entry: dict[str, Any], name: str, otherwise: float) -> float:
+    value: Any = entry.get(name)
+    if name not in entry:
+        return otherwise
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ConfigError(f"{name}: got {value!r:.60}, allowed: seconds >= 0")
+    return float(value)
 
 
 def _count(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ def read(path: Path, reading: Reading = AS_IT_SAYS, num_requests: int | None = N
     """
     found = _read(path, reading, num_requests)
     if num_requests is not None and len(found.trace) > num_requests:
-        found = Understood(found.trace[:num_requests], found.format, found.left_out, found.notes)
+        served = found.served
+        if served is not None:
+            served = replace(served, e2e_latency=served.e2e_latency[:num_requests])
+        found = replace(found, trace=found.trace[:num_requests], served=served)
     return check(found, str(path))
 
 
@@ -48,7 +52,7 @@ def _read(path: Path, reading: Reading, num_requests: int | None) -> Understood:
     if is_log(start) and not reading.columns:
         log = read_log(path, reading.skip_broken)
         left_out = (("broken", log.num_broken),) if log.num_broken else ()
-        return Understood(log.trace, "a server's log", left_out)
+        return Understood(log.trace, "a server's log", left_out, served=log.served)
     if start.lstrip()[:1] in ("{", "["):
         return read_json(path, reading, num_requests)
     if is_request_log(start):

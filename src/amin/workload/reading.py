@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amin.errors import ConfigError
+from amin.workload.served import Served
 from amin.workload.trace import Trace
 
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -87,13 +88,15 @@ AS_IT_SAYS = Reading()
 class Understood:
     """What a file was taken for: a trace, the format, and what else there is to say.
 
-    `left_out` counts, by reason, what of the file is not in the trace.
+    `left_out` counts, by reason, what of the file is not in the trace. `served` is the server that
+    wrote it down, where that says what it was.
     """
 
     trace: Trace
     format: str
     left_out: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    served: Served | None = None
 
     def __str__(self) -> str:
         """Like ``Azure: 7,412 requests over 58 min, 2.1/s, prompts of 12-8,104 tokens, ...``."""

@@ -20,6 +20,7 @@ from amin.engine.secret import server_secret
 from amin.engine.settings import forecast_floor_of
 from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.described import described
 from amin.engine.vllm.guard import TailGuard
 from amin.engine.vllm.held import HeldReplies
 from amin.engine.vllm.intake import Intake, Known
@@ -29,6 +30,7 @@ from amin.engine.vllm.lookups import Lookups
 from amin.engine.vllm.memory import Memory
 from amin.engine.vllm.queue import IsAlike, Key
 from amin.engine.vllm.ranks import Ranks
+from amin.engine.vllm.step_log import StepLog
 from amin.engine.vllm.stream_guard import StreamGuard
 from amin.policy.catalog import get_policy
 
@@ -47,7 +49,8 @@ class Decisions:
         secret, lengths_file = server_secret(config.lengths_file), config.lengths_file
         config = config.of_rank(rank)
         self.policy = get_policy(config.policy)
-        self.intake = Intake(config, secret)
+        self.clock: Callable[[], float] = time.monotonic
+        self.intake = Intake(config, secret, lambda: self.clock())
         self.lengths = self.intake.lengths
         self._scheduler = scheduler
         # As for vLLM, a client's priority means something where the operator asks for it.
@@ -59,7 +62,6 @@ class Decisions:
         swaps = seam.swaps(scheduler)
         floor = forecast_floor_of(config.forecast_floor, swaps)
         by_class = self.has_priorities
-        self.clock: Callable[[], float] = time.monotonic
         self.streams = None
         if config.stream_promise is not None:
             self.streams = StreamGuard(config.stream_promise, by_class)
@@ -71,6 +73,10 @@ class Decisions:
         self.lookups = None
         if seam.has_prefix_cache(scheduler):
             self.lookups = Lookups(scheduler, self._waits, ledger)
+        self._steps = None
+        if self.intake.log:
+            self.intake.log.note({"server": described(scheduler, config, cache, floor)})
+            self._steps = StepLog(self.intake.log)
         self._keeper = None
         if lengths_file:
             self._keeper = Keeper(self.lengths, Path(config.lengths_file), Path(lengths_file))
@@ -123,6 +129,8 @@ class Decisions:
     def make_way(self) -> list[seam.Request]:
         """A step begins: who leaves for a reply whose reader is about to wait; mostly nobody."""
         self.memory.begin_step()
+        if self._steps:
+            self._steps.began(self.clock())
         if self.streams is None:
             return []
         self.streams.begin_step(self.clock())
@@ -206,10 +214,12 @@ class Decisions:
     def stepped(self, output: Any) -> None:
         """vLLM has decided a step."""
         self.ranks.stepped(self._scheduler, output)
+        in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
+        if self._steps:
+            self._steps.decided(output.total_num_scheduled_tokens, in_use)
         if self.guard:
             self.guard.running_changed()
             if output.total_num_scheduled_tokens:
-                in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
                 num_own, running = in_use, seam.running(self._scheduler)
                 if self.lookups:
                     num_own = min(self.lookups.num_own_tokens(running), in_use)
@@ -221,6 +231,8 @@ class Decisions:
         running = seam.running(self._scheduler)
         if self.streams:
             self.streams.tokens_came(running, self.ledger.table, self.clock())
+        if self._steps and not running:
+            self._steps.over(self.clock())
         if self.guard:
             self.guard.running_changed()
         if not self.lengths.is_due:
@@ -266,12 +278,14 @@ class Decisions:
 
     def close(self) -> None:
         """Keep what was learned and logged."""
+        if self._steps:
+            self._steps.write()
         self.intake.close()
         if self._keeper:
             self._keeper.close()
 
     def _enter(self, request: seam.Request, known: Known) -> None:
-        request.amin_slot = self.ledger.open(*known)
+        request.amin_slot = self.ledger.open(known.facts, known.estimate, known.groups)
         request.amin_num_tokens, request.amin_preemption = NOT_NOTED, 0
         self.held.arrived(request)
         if self.lookups:

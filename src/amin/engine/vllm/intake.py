@@ -5,7 +5,7 @@ A hint or a predictor that is wrong in any way costs its answer: the request has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,11 +27,13 @@ from amin.request import LengthEstimate, Request
 
 
 class Known(NamedTuple):
-    """A request's facts, the interval that is believed, and its row of `LearnedLengths`."""
+    """A request's facts, the interval that is believed, its row of `LearnedLengths`, and when it
+    came by the engine's clock."""
 
     facts: Request
     estimate: LengthEstimate
     groups: tuple[int, ...]
+    since: float
 
 
 class Intake:
@@ -42,7 +44,7 @@ class Intake:
     therefore ignored; over HTTP `HintMiddleware` refuses these before they get here.
     """
 
-    def __init__(self, config: AminConfig, secret: str) -> None:
+    def __init__(self, config: AminConfig, secret: str, clock: Callable[[], float]) -> None:
         predictor = engine_side(config.predictor)
         if predictor.needs_class and not config.client_hints:
             seam.logger.warning(
@@ -53,7 +55,8 @@ class Intake:
         online = predictor if isinstance(predictor, OnlinePredictor) else None
         # Ours and instant: its answer needs no guard.
         self._online = online
-        self._log = RequestLog(Path(config.log_file)) if config.log_file else None
+        self.log = RequestLog(Path(config.log_file)) if config.log_file else None
+        self._clock = clock
         self._log_prompts = config.log_prompts
         self._needs_text = predictor.needs_text
         self.lengths = online.lengths if online else LearnedLengths()
@@ -91,7 +94,7 @@ class Intake:
         groups = self.lengths.arrived(classed)
         if estimate is None:
             estimate = (self._online or self.predictor).predict(facts)
-        known = Known(facts, estimate, groups)
+        known = Known(facts, estimate, groups, self._clock())
         self._known[request.request_id] = known
         return known
 
@@ -99,7 +102,7 @@ class Intake:
         """As little as can be known of a request: its lengths, and that it is like all others."""
         limit = seam.max_output_tokens(scheduler, request)
         facts = Request(request.request_id, request.num_prompt_tokens, limit)
-        known = Known(facts, LengthEstimate(1, limit), (ALL,) * len(FEATURES))
+        known = Known(facts, LengthEstimate(1, limit), (ALL,) * len(FEATURES), self._clock())
         self._known[request.request_id] = known
         return known
 
@@ -121,13 +124,14 @@ class Intake:
             self.lengths.learn(known.groups, *outcome)
             if self._online is None:
                 self.predictor.learn(known.facts, *outcome)
-            if self._log:
-                self._log.ended(known.facts, known.estimate, *outcome)
+            if self.log:
+                took = self._clock() - known.since
+                self.log.ended(known.facts, known.estimate, *outcome, took)
 
     def close(self) -> None:
         """Write down what waits to be."""
-        if self._log:
-            self._log.close()
+        if self.log:
+            self.log.close()
 
     def known_estimate(self, request_id: str) -> LengthEstimate | None:
         """What was estimated for a request that has not ended, for those who keep records."""

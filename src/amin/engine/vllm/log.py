@@ -1,7 +1,8 @@
 """What is needed to train a predictor and to replay traffic, written down as requests end.
 
 A line of JSON each, as `amin.workload.log` reads them: when it came, how long prompt and reply
-were, the cap, and where other prompts begin alike. Nothing personal: names and tokens are hashed
+were, the cap, where other prompts begin alike, how long it took. The first says what the server is
+like, and one a minute how long its steps took. Nothing personal: names and tokens are hashed
 with a salt that is forgotten when the server stops, and the prompt itself is written only where the
 operator asks for it. Written on a thread: the engine waits for no disk.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -46,13 +47,19 @@ class RequestLog:
             raise ConfigError(f"log_file: {path}: cannot be written ({error.strerror})") from error
 
     def ended(
-        self, facts: Request, estimate: LengthEstimate, num_output_tokens: int, is_cut: bool
+        self,
+        facts: Request,
+        estimate: LengthEstimate,
+        num_output_tokens: int,
+        is_cut: bool,
+        seconds: float,
     ) -> None:
-        """A request has ended; one more than can wait to be written is lost."""
-        call = partial(self._write, facts, estimate, num_output_tokens, is_cut)
-        if not self._worker.submit(call):
-            self.num_lost += 1
-            self._warn("more lines wait than can be written")
+        """A request has ended, `seconds` after it arrived."""
+        self._submit(partial(self._write_end, facts, estimate, num_output_tokens, is_cut, seconds))
+
+    def note(self, row: dict[str, Any]) -> None:
+        """Write a row that is no request: what the server is, how its steps went."""
+        self._submit(partial(self._write, row))
 
     def close(self) -> None:
         """Write what waits, for some seconds at most."""
@@ -60,12 +67,27 @@ class RequestLog:
         if self._worker.submit(done.set):
             done.wait(SECONDS_TO_CLOSE)
 
-    def _write(
-        self, facts: Request, estimate: LengthEstimate, num_output_tokens: int, is_cut: bool
+    def _submit(self, call: Callable[[], None]) -> None:
+        """One more than can wait to be written is lost."""
+        if not self._worker.submit(call):
+            self.num_lost += 1
+            self._warn("more lines wait than can be written")
+
+    def _write_end(
+        self,
+        facts: Request,
+        estimate: LengthEstimate,
+        num_output_tokens: int,
+        is_cut: bool,
+        seconds: float,
     ) -> None:
         row = self._row(facts, num_output_tokens, is_cut)
+        row["e2e_latency"] = round(seconds, 4)
         # What was believed at the end, to see later how good it was.
         row |= {"believed_lower": estimate.lower, "believed_upper": estimate.upper}
+        self._write(row)
+
+    def _write(self, row: dict[str, Any]) -> None:
         try:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
