@@ -362,6 +362,19 @@ def test_its_log_is_all_that_a_simulation_needs(server: LiveServer, log_file: Pa
     assert 0.2 < found.mean < 5
 
 
+def test_metrics_of_the_engine_are_beside_vllms(server: LiveServer) -> None:
+    """On the server's own /metrics, though another process counts them; vLLM's are all there."""
+    before = server.metric("vllm:generation_tokens_total")
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda i: server.complete(max_tokens=120), range(12)))
+    eventually(lambda: server.metric("vllm:generation_tokens_total") > before, "vLLM counts")
+    eventually(lambda: server.metric("amin_steps_total", engine="0") > 100, "amin counts steps")
+    assert server.metric("amin_info", policy="amin-dynamic", tail_promise="off") == 1
+    assert server.metric("amin_is_off") == 0
+    assert server.metric("amin_decision_seconds_total") > 0
+    assert server.metric("vllm:kv_cache_usage_perc") >= 0
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,7 @@ def serve(
 
     Every option that is not listed here goes to vLLM unchanged.
     """
+    from amin.engine.vllm.metrics_folder import METRICS_VARIABLE, new_metrics_folder
     from amin.engine.vllm.serve import server_command
     from amin.engine.vllm.versions import require_supported_version
 
@@ -140,4 +141,5 @@ def serve(
     if dry_run:
         click.echo(f"AMIN_CONFIG={shlex.quote(environment['AMIN_CONFIG'])} {shlex.join(command)}")
         return
+    environment[METRICS_VARIABLE] = environment.get(METRICS_VARIABLE) or new_metrics_folder()
     os.execve(command[0], command, environment)

@@ -29,7 +29,7 @@ class Boundary:
     """Calls amin's code for an engine.
 
     `faults` counts what went wrong, by place (`ask`'s first argument); `is_off` says that amin has
-    given up. `clock` gives seconds.
+    given up; `num_steps` were decided in `seconds`. `clock` gives seconds.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class Boundary:
         self._budget = budget_ms / 1000
         self._logger = logger
         self._clock = clock
-        self._spent = 0.0
+        self.num_steps, self.seconds = 0, 0.0
+        self._spent = self._slowest = 0.0
         self._num_slow = 0
 
     def ask(
@@ -70,7 +71,15 @@ class Boundary:
                 f"deciding took more than {self._budget * 1000:g} ms in {SLOW_STEPS} steps running "
                 f"({self._spent * 1000:.0f} ms in this one)"
             )
+        self.num_steps += 1
+        self.seconds += self._spent
+        self._slowest = max(self._slowest, self._spent)
         self._spent = 0.0
+
+    def take_slowest(self) -> float:
+        """Seconds that the slowest step took since this was last asked."""
+        slowest, self._slowest = self._slowest, 0.0
+        return slowest
 
     def give_up(self, why: str, error: Exception | None = None) -> None:
         """From now on the engine decides alone."""

@@ -8,7 +8,7 @@ scheduled on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ from amin.engine.vllm.queue import IsAlike, Key
 from amin.engine.vllm.ranks import Ranks
 from amin.engine.vllm.step_log import StepLog
 from amin.engine.vllm.stream_guard import StreamGuard
+from amin.engine.vllm.tally import Tally
 from amin.policy.catalog import get_policy
+from amin.policy.compiled import Slots
 
 NOT_NOTED = -1
 """In place of the number of tokens with which a request was noted as waiting."""
@@ -55,7 +57,8 @@ class Decisions:
         self._scheduler = scheduler
         # As for vLLM, a client's priority means something where the operator asks for it.
         self.has_priorities = seam.stock_policy(scheduler) == seam.SchedulingPolicy.PRIORITY
-        self._num_preemptions = 0
+        self.tally = Tally()
+        self._latest_due: seam.Request | None = None
         self._cache = cache = seam.CacheShape.of(scheduler)
         self.ledger = Ledger(self.policy, cache.capacity_tokens, config.seed, self.lengths)
         self.held = HeldReplies(self.ledger)
@@ -137,7 +140,9 @@ class Decisions:
         waits = self.streams.about_to_wait()
         if waits is None or self.has_priorities or seam.is_paused(self._scheduler):
             return []
-        return self.memory.who_makes_way(waits)
+        leaving = self.memory.who_makes_way(waits)
+        self.tally.preempted_for_readers += len(leaving)
+        return leaving
 
     def victims(self) -> list[int]:
         """Who must leave in this step, as indices into the running list."""
@@ -165,6 +170,10 @@ class Decisions:
 
     def due(self, head: seam.Request) -> seam.Request | None:
         """Who goes next in place of the policy's `head`, by a promise; mostly None."""
+        self._latest_due = due = self._due(head)
+        return due
+
+    def _due(self, head: seam.Request) -> seam.Request | None:
         if self.streams:
             pressing = self.streams.pressing()
             if pressing and not (self.has_priorities and pressing.priority > head.priority):
@@ -172,9 +181,23 @@ class Decisions:
         late = self.guard.overdue() if self.guard else None
         return late if late and self.ranks.may_pass(late, head) else None
 
+    def waiting_since(self) -> Iterator[float]:
+        """When each of those who wait came, by the engine's clock."""
+        for request in seam.waiting(self._scheduler):
+            since = self.intake.since(request.request_id)
+            if since is not None:
+                yield since
+
+    def begun(self) -> Slots:
+        """The slots of those who run or wait and have made some of their reply."""
+        present = (*seam.running(self._scheduler), *seam.waiting(self._scheduler))
+        begun = [request.amin_slot for request in present if request.num_output_tokens]
+        return np.array(begun, np.int64)
+
     def left(self, request: seam.Request) -> None:
         """It waits no longer."""
         request.amin_num_tokens = NOT_NOTED
+        self.tally.gone_by_promise += request is self._latest_due
         if self.lookups:
             self.lookups.leaves(request)
         self.held.leaves(request)
@@ -252,12 +275,13 @@ class Decisions:
 
     def preempted(self, request: seam.Request) -> None:
         """It is about to lose its memory."""
-        self._num_preemptions += 1
+        self.tally.preempted += 1
+        self.tally.preempted_tokens += request.num_computed_tokens
         if self.streams:
             self.streams.somebody_left()
         if self.lookups:
             self.lookups.runs_no_longer(request)
-        request.amin_preemption = self._num_preemptions
+        request.amin_preemption = self.tally.preempted
         self.ledger.preempted(request.request_id, request.num_output_tokens)
 
     def ended(self, request: seam.Request) -> None:
@@ -267,6 +291,7 @@ class Decisions:
             if self.lookups:
                 self.lookups.runs_no_longer(request)
             if self.streams:
+                self.tally.readers_paused += self.streams.has_paused(request.amin_slot)
                 self.streams.leaves(request.amin_slot)
                 self.streams.somebody_left()
             if self.guard:

@@ -75,6 +75,16 @@ class TailGuard:
         self._compile()
 
     @property
+    def work_done(self) -> float:
+        """By all steps so far, on the promise's clock."""
+        return self._work
+
+    @property
+    def waiting_work(self) -> float:
+        """What is expected of those who wait, on the same clock."""
+        return self._waiting_work
+
+    @property
     def is_empty(self) -> bool:
         """Whether nobody is in the books."""
         end = len(self._noted) - 1

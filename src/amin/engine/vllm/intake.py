@@ -133,6 +133,11 @@ class Intake:
         if self.log:
             self.log.close()
 
+    def since(self, request_id: str) -> float | None:
+        """When a request that has not ended came, by the engine's clock."""
+        known = self._known.get(request_id)
+        return known.since if known else None
+
     def known_estimate(self, request_id: str) -> LengthEstimate | None:
         """What was estimated for a request that has not ended, for those who keep records."""
         known = self._known.get(request_id)

@@ -25,6 +25,7 @@ from amin.engine.vllm import seam
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
 from amin.engine.vllm.explained import ExplainedDecisions
+from amin.engine.vllm.metrics import metrics_of
 from amin.engine.vllm.queue import IsAlike, Key, PolicyQueue
 from amin.engine.vllm.untested import require_it_passes_if_newer
 
@@ -55,6 +56,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         decides = ExplainedDecisions if seam.logger.isEnabledFor(logging.DEBUG) else Decisions
         self.amin = decides(self, config, seam.engine_rank(vllm_config))
         self.amin_boundary = Boundary(config.decision_budget_ms, seam.logger)
+        self.amin_metrics = metrics_of(config, seam.engine_rank(vllm_config))
         self._num_arrivals = 0
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
@@ -113,6 +115,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         seam.note_preempted(output, makes_way)
         ask("work done", None, amin.stepped, output)
         self.amin_boundary.step_is_over()
+        if self.amin_metrics:
+            update = self.amin_metrics.step_is_over
+            ask("metrics", None, update, amin, self.amin_boundary, amin.clock())
         return output
 
     def update_from_output(self, *args: Any, **kwargs: Any) -> Any:

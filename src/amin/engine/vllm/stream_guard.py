@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from amin.arrays import Floats, Ints
-from amin.engine.reading import SECONDS_EACH, all_get, new_readers, seconds_each
+from amin.engine.reading import (
+    LONGEST_PAUSE,
+    NUM_SEEN,
+    SECONDS_EACH,
+    WANTED,
+    all_get,
+    new_readers,
+    seconds_each,
+)
 from amin.engine.rows import NUM_OUTPUT
 from amin.engine.slack import (
     MOST_TO_SLACK,
@@ -18,6 +26,7 @@ from amin.engine.slack import (
 )
 from amin.engine.stream_promise import (
     IS_IN,
+    SECONDS_AHEAD,
     SIZE,
     comes_back,
     is_about_to_wait,
@@ -112,6 +121,16 @@ class StreamGuard:
         """`leaves` for many, of whom few have begun."""
         for slot in self._waiting.keys() & set(slots):
             self.leaves(slot)
+
+    def num_at_risk(self, slots: Ints, now: float) -> int:
+        """Of these, whose replies have begun: how many readers have less than the lead left."""
+        of = self._readers[slots]
+        is_read = (of[:, SECONDS_EACH] > 0.0) & (of[:, NUM_SEEN] > 0.0)
+        return int((is_read & (of[:, WANTED] - now < SECONDS_AHEAD)).sum())
+
+    def has_paused(self, slot: int) -> bool:
+        """Whether the reader in this slot once waited for more than a second."""
+        return bool(self._readers[slot, LONGEST_PAUSE] > 1.0)
 
     def pressing(self) -> seam.Request | None:
         """Whose slack ends first, if that is soon; mostly None."""

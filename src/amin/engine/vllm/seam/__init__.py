@@ -61,6 +61,7 @@ from amin.engine.vllm.seam.step import (
     running,
     skipped_alike,
     step_limits,
+    waiting,
 )
 from amin.engine.vllm.seam.stock import (
     engine_rank,
@@ -118,6 +119,7 @@ __all__ = [
     "stock_policy",
     "stock_scheduler",
     "swaps",
+    "waiting",
     "waits_at_once",
     "was_cut",
     "why_left_to_vllm",

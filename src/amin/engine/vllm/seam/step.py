@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from amin.engine.vllm.seam.names import Request, RequestStatus
@@ -13,6 +13,12 @@ def running(scheduler: Any) -> list[Request]:
     """The requests that run, in the order in which a step serves them: vLLM's own list."""
     requests: list[Request] = scheduler.running
     return requests
+
+
+def waiting(scheduler: Any) -> Iterator[Request]:
+    """The requests that wait, in no order: in the queue, and skipped for the while."""
+    yield from scheduler.waiting
+    yield from getattr(scheduler, "skipped_waiting", ())
 
 
 def is_full(scheduler: Any) -> bool:
