@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def test_counts_are_those_of_the_run(engine: Any) -> None:
     jobs = Traffic("lmsys-like", 300, load=1.5).trace(1, Setting(200 * 16).config)
     result = engine.run(list(jobs))
     scheduler = engine.scheduler
-    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, engine.clock)
+    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, "on", engine.clock)
     num_preemptions = sum(record.num_preemptions for record in result.records)
     assert num_preemptions > 0
     assert _value(registry, "amin_preempted_total") == num_preemptions
@@ -84,7 +85,7 @@ def test_the_queue_is_told_by_age_and_its_end_foretold(stepper: Callable[..., An
     until(lambda: len(scheduler.requests) <= 80)
     num_waiting = len(scheduler.waiting)
     assert num_waiting > 20
-    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, engine.clock)
+    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, "on", engine.clock)
     ages = ("1", "10", "60", "600", "more than 600")
     by_age = [_value(registry, "amin_waiting_requests", age=age) for age in ages]
     assert sum(by_age) == num_waiting
@@ -92,7 +93,7 @@ def test_the_queue_is_told_by_age_and_its_end_foretold(stepper: Callable[..., An
     foretold, start = _value(registry, "amin_predicted_wait_seconds"), engine.clock
     until(lambda: not len(scheduler.waiting))
     assert 0.4 < foretold / (engine.clock - start) < 2.5
-    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, engine.clock)
+    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, "on", engine.clock)
     assert _value(registry, "amin_predicted_wait_seconds") == pytest.approx(0, abs=1e-6)
 
 
@@ -127,7 +128,7 @@ def test_a_fault_is_counted_where_it_happened(engine: Any) -> None:
     engine.scheduler.amin.memory.victims = broken
     engine.run(list(Traffic("lmsys-like", 20, load=1.0).trace(1, Setting(3200).config)))
     scheduler = engine.scheduler
-    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, engine.clock)
+    scheduler.amin_metrics.update(scheduler.amin, scheduler.amin_boundary, "on", engine.clock)
     assert _value(registry, "amin_faults_total", place="victims") == 3
     assert _value(registry, "amin_is_off") == 1
 
@@ -153,14 +154,16 @@ def test_folders_of_servers_that_are_gone_are_removed(tmp_path: Path) -> None:
     """Those of servers that run are not; a new server's is empty."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    (tmp_path / f"amin-metrics-{ended.pid}").mkdir()
-    (tmp_path / "amin-metrics-1").mkdir()
-    code = "from amin.engine.vllm.metrics_folder import new_metrics_folder as f; print(f())"
+    (tmp_path / f"amin-server-{ended.pid}").mkdir()
+    (tmp_path / "amin-server-1").mkdir()
+    code = "from amin.engine.vllm.server_folder import share_a_folder as f; e = {}; f(e); print(e)"
     environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    own = Path(run.stdout.strip())
+    named = ast.literal_eval(run.stdout)
+    own = Path(named["PROMETHEUS_MULTIPROC_DIR"])
+    assert Path(named["AMIN_MODE_FILE"]) == own / "mode.json"
     assert own.parent == tmp_path
     assert not list(own.iterdir())
-    assert {path.name for path in tmp_path.iterdir()} == {own.name, "amin-metrics-1"}
+    assert {path.name for path in tmp_path.iterdir()} == {own.name, "amin-server-1"}

@@ -73,10 +73,12 @@ class LiveServer:
         self.process.wait()
 
     @contextmanager
-    def _exchange(self, method: str, path: str, body: bytes | None) -> Iterator[Any]:
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, **headers: str
+    ) -> Iterator[Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_DEADLINE)
         try:
-            connection.request(method, path, body, {"content-type": "application/json"})
+            connection.request(method, path, body, {"content-type": "application/json", **headers})
             yield connection.getresponse()
         finally:
             connection.close()
@@ -86,13 +88,13 @@ class LiveServer:
         with self._exchange("GET", path, None) as response:
             return response.status, response.read().decode()
 
-    def post(self, path: str, body: Json | bytes) -> tuple[int, Json]:
+    def post(self, path: str, body: Json | bytes, **headers: str) -> tuple[int, Json]:
         """Status and JSON of the answer to a body that no client would send.
 
         `body` in bytes is sent as it is.
         """
         raw = body if isinstance(body, bytes) else json.dumps({"model": "tiny", **body}).encode()
-        with self._exchange("POST", path, raw) as response:
+        with self._exchange("POST", path, raw, **headers) as response:
             return response.status, json.loads(response.read())
 
     @cached_property

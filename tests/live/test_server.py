@@ -37,6 +37,9 @@ CHAT = {
 }
 
 
+TOKEN = "known-to-the-operator"
+
+
 @pytest.fixture(scope="module")
 def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the server writes a line for each request that ended."""
@@ -63,7 +66,8 @@ def server(
     )
     # Longer than elsewhere: requests run for seconds, for what is to happen meanwhile.
     shape = (f"--max-model-len={MAX_MODEL_LEN}", "--num-gpu-blocks-override=72")
-    server = start_server(AMIN_SERVE, *options, *shape, "--max-num-seqs=32")
+    environment = {"AMIN_CONTROL_TOKEN": TOKEN}
+    server = start_server(AMIN_SERVE, *options, *shape, "--max-num-seqs=32", **environment)
     server.wait_until_ready()
     return server
 
@@ -360,6 +364,32 @@ def test_its_log_is_all_that_a_simulation_needs(server: LiveServer, log_file: Pa
     found = fidelity(traffic, setting)
     assert found is not None
     assert 0.2 < found.mean < 5
+
+
+def test_it_is_switched_while_it_serves(server: LiveServer, good_text: str) -> None:
+    """Off and on again, by who knows the token, with a request in mid-stream, which loses nothing;
+    /amin and the metrics say what the engine does."""
+
+    def mode() -> str:
+        (engine,) = json.loads(server.get("/amin")[1])["engines"]
+        return str(engine["mode"])
+
+    known = {"authorization": f"Bearer {TOKEN}"}
+    assert mode() == "on"
+    assert server.post("/amin", b'{"mode": "off"}')[0] == 401
+    with server.stream("/v1/completions", **GOOD) as chunks:
+        received = [next(chunks)]
+        assert server.post("/amin", b'{"mode": "off"}', **known)[0] == 200
+        eventually(lambda: bool(server.complete(max_tokens=2)) and mode() == "off", "it is off")
+        received += chunks
+    assert text_of(received) == good_text
+    eventually(
+        lambda: bool(server.complete(max_tokens=2)) and server.metric("amin_mode", mode="off") == 1,
+        "the metrics say so",
+    )
+    assert server.post("/amin", b'{"mode": "on"}', **known)[1]["mode"] == "on"
+    eventually(lambda: bool(server.complete(max_tokens=2)) and mode() == "on", "it is on again")
+    assert server.output().count("amin: mode off: vLLM decides") == 1
 
 
 def test_metrics_of_the_engine_are_beside_vllms(server: LiveServer) -> None:

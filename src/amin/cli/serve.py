@@ -95,6 +95,11 @@ With --client-hints a request may say what is known of its length:
 )
 @click.option("--log-prompts", is_flag=True, help="write the prompts' texts there, too")
 @click.option("--amin-seed", type=int, default=0, show_default=True, help="breaks preemption ties")
+@click.option(
+    "--shadow",
+    is_flag=True,
+    help="vLLM decides as it does without amin, and amin learns and counts what it would have done",
+)
 @click.option("--dry-run", is_flag=True, help="print the vLLM command instead of running it")
 @click.argument("vllm_options", nargs=-1, type=click.UNPROCESSED)
 def serve(
@@ -111,6 +116,7 @@ def serve(
     log_file: str,
     log_prompts: bool,
     amin_seed: int,
+    shadow: bool,
     dry_run: bool,
     vllm_options: tuple[str, ...],
 ) -> None:
@@ -118,8 +124,8 @@ def serve(
 
     Every option that is not listed here goes to vLLM unchanged.
     """
-    from amin.engine.vllm.metrics_folder import METRICS_VARIABLE, new_metrics_folder
     from amin.engine.vllm.serve import server_command
+    from amin.engine.vllm.server_folder import share_a_folder
     from amin.engine.vllm.versions import require_supported_version
 
     require_supported_version()
@@ -136,10 +142,11 @@ def serve(
         log_file=log_file,
         log_prompts=log_prompts,
         seed=amin_seed,
+        mode="shadow" if shadow else "on",
     )
     command, environment = server_command(model, config, vllm_options)
     if dry_run:
         click.echo(f"AMIN_CONFIG={shlex.quote(environment['AMIN_CONFIG'])} {shlex.join(command)}")
         return
-    environment[METRICS_VARIABLE] = environment.get(METRICS_VARIABLE) or new_metrics_folder()
+    share_a_folder(environment)
     os.execve(command[0], command, environment)

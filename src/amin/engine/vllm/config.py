@@ -24,6 +24,7 @@ from amin.engine.settings import (
     check_tail_promise,
     check_ttft_target,
 )
+from amin.engine.vllm.mode import check_mode
 from amin.errors import ConfigError
 from amin.policy.catalog import SERVABLE, get_policy
 from amin.predictor.catalog import check_predictor_spec
@@ -59,6 +60,8 @@ class AminConfig:
     decision_budget_ms  milliseconds that deciding a step may take; where it takes longer in a
                        hundred steps running, amin switches itself off (`amin.engine.boundary`)
     seed               breaks ties in the preemption order
+    mode               on, shadow or off, until a running server is told otherwise
+                       (`amin.engine.vllm.mode`)
     """
 
     policy: str = DEFAULT_POLICY
@@ -74,6 +77,7 @@ class AminConfig:
     log_prompts: bool = False
     decision_budget_ms: float = 50.0
     seed: int = 0
+    mode: str = "on"
 
     def __post_init__(self) -> None:
         if not get_policy(self.policy).is_servable:
@@ -91,6 +95,7 @@ class AminConfig:
         check_stream_promise(self.stream_promise)
         check_ttft_target(self.ttft_target)
         check_fair_share(self.fair_share)
+        check_mode(self.mode)
         budget = self.decision_budget_ms
         if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
             raise ConfigError(f"decision_budget_ms: got {budget!r}, allowed: a number > 0")

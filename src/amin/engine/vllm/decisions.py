@@ -129,14 +129,18 @@ class Decisions:
         """Those who wait and will not have their first token in time: others go before them."""
         return self.ranks.late(self.clock())
 
-    def make_way(self) -> list[seam.Request]:
-        """A step begins: who leaves for a reply whose reader is about to wait; mostly nobody."""
+    def step_begins(self) -> None:
+        """Whatever was read for the last step is forgotten."""
         self.memory.begin_step()
         if self._steps:
             self._steps.began(self.clock())
+        if self.streams:
+            self.streams.begin_step(self.clock())
+
+    def make_way(self) -> list[seam.Request]:
+        """Who leaves for a reply whose reader is about to wait; mostly nobody."""
         if self.streams is None:
             return []
-        self.streams.begin_step(self.clock())
         waits = self.streams.about_to_wait()
         if waits is None or self.has_priorities or seam.is_paused(self._scheduler):
             return []
@@ -180,6 +184,13 @@ class Decisions:
                 return pressing
         late = self.guard.overdue() if self.guard else None
         return late if late and self.ranks.may_pass(late, head) else None
+
+    def look_on(self, next_by_vllm: seam.Request) -> None:
+        """Who waits first is about to go by vLLM's order: would it have been somebody else?"""
+        head = min(seam.waiting(self._scheduler), key=self.key)
+        chosen = self._due(head) or head
+        self.tally.looked_on += 1
+        self.tally.would_differ += chosen is not next_by_vllm
 
     def waiting_since(self) -> Iterator[float]:
         """When each of those who wait came, by the engine's clock."""

@@ -19,7 +19,8 @@ from amin.engine.boundary import Boundary
 from amin.engine.settings import promise_in_words
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
-from amin.engine.vllm.metrics_folder import METRICS_VARIABLE
+from amin.engine.vllm.mode import MODES
+from amin.engine.vllm.server_folder import METRICS_VARIABLE
 from amin.predictor.features import FEATURES
 
 SECONDS_BETWEEN = 1.0
@@ -47,13 +48,15 @@ class Metrics:
         self._updated = self._work = self._work_per_second = 0.0
         self._make(config)
 
-    def step_is_over(self, decisions: Decisions, boundary: Boundary, now: float) -> None:
+    def step_is_over(self, decisions: Decisions, boundary: Boundary, mode: str, now: float) -> None:
         """A step has been decided; `now` by the engine's clock, in seconds."""
         if now - self._updated >= SECONDS_BETWEEN:
-            self.update(decisions, boundary, now)
+            self.update(decisions, boundary, mode, now)
 
-    def update(self, decisions: Decisions, boundary: Boundary, now: float) -> None:
+    def update(self, decisions: Decisions, boundary: Boundary, mode: str, now: float) -> None:
         """Bring everything up to date."""
+        for one in MODES:
+            self._mode.labels(mode=one, **self._labels).set(float(one == mode))
         seconds, self._updated = now - self._updated, now
         for name, value in asdict(decisions.tally).items():
             self._grow(name, value)
@@ -80,6 +83,8 @@ class Metrics:
                 "preempted_for_readers": "Those for a reply whose reader was about to wait.",
                 "preempted_tokens": "Tokens whose KV was given up by preemptions.",
                 "readers_paused": "Replies that ended whose reader once waited more than 1 s.",
+                "looked_on": "In shadow: looks at a queue, one a second where anybody waits.",
+                "would_differ": "In shadow: of these, when somebody else would have gone next.",
                 "steps": "Steps that were decided.",
                 "decision_seconds": "Seconds that amin took to decide them.",
             }.items()
@@ -91,6 +96,7 @@ class Metrics:
         self._slowest = self._gauge(
             "amin_slowest_decision_seconds", "The longest that a step of the last second took."
         )
+        self._mode = self._gauge("amin_mode", "1 for the mode that amin is in.", "mode")
         self._is_off = self._gauge("amin_is_off", "1 where amin has given up: vLLM decides alone.")
         self._nats = self._gauge(
             "amin_lengths_nats", "What each feature gains in foretelling lengths.", "feature"

@@ -17,7 +17,10 @@ from typing import Any
 
 from amin.engine.secret import server_secret
 from amin.engine.vllm.config import AminConfig
+from amin.engine.vllm.control import PATH as CONTROL_PATH
+from amin.engine.vllm.control import Control
 from amin.engine.vllm.hints import MAX_TOKENS, parse_hints
+from amin.engine.vllm.mode import ModeFile
 from amin.engine.vllm.notes import CURRENT, Notes
 from amin.engine.vllm.reader import TextReader
 from amin.errors import HintError
@@ -60,6 +63,7 @@ class HintMiddleware:
         self._parses = self._client_hints or predictor is not None or config.log_prompts
         self._secret = server_secret(config.lengths_file)
         self._seldom = Seldom()
+        self._control = Control(config, ModeFile())
         try:
             carry_notes()
         except Exception as error:  # a vLLM that hands requests on in another way
@@ -69,6 +73,9 @@ class HintMiddleware:
         """Pass the request on, or answer 400 naming the hint, its value and what is allowed."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["path"] == CONTROL_PATH:
+            await self._control.answer(scope, receive, send)
             return
         notes = Notes(client=self._hashed_key(scope))
         token = CURRENT.set(notes)

@@ -26,8 +26,16 @@ from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
 from amin.engine.vllm.explained import ExplainedDecisions
 from amin.engine.vllm.metrics import metrics_of
+from amin.engine.vllm.mode import ON, SHADOW, ModeFile, ModeWatch
 from amin.engine.vllm.queue import IsAlike, Key, PolicyQueue
 from amin.engine.vllm.untested import require_it_passes_if_newer
+
+IN_WORDS = {
+    "on": "amin decides",
+    "shadow": "vLLM decides, and amin counts what it would have done",
+    "off": "vLLM decides",
+}
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class AminScheduler(seam.Scheduler):  # type: ignore[misc]
@@ -56,7 +64,12 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         decides = ExplainedDecisions if seam.logger.isEnabledFor(logging.DEBUG) else Decisions
         self.amin = decides(self, config, seam.engine_rank(vllm_config))
         self.amin_boundary = Boundary(config.decision_budget_ms, seam.logger)
-        self.amin_metrics = metrics_of(config, seam.engine_rank(vllm_config))
+        rank = seam.engine_rank(vllm_config)
+        self.amin_metrics = metrics_of(config, rank)
+        self.amin_mode = ON
+        self._mode_watch = ModeWatch(config.mode, rank, ModeFile())
+        self._mode_watch.does(ON)
+        self._looked_on = 0.0
         self._num_arrivals = 0
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
@@ -94,6 +107,9 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             return super().schedule(*args, **kwargs)
         ask, amin = self.amin_boundary.ask, self.amin
         self._policy_queue.begin_step()
+        if self._mode_watch.mode != self.amin_mode:
+            self._change_mode(self._mode_watch.mode)
+        ask("step", None, amin.step_begins)
         nobody: list[seam.Request] = []
         for request in ask("late prediction", nobody, amin.answered):
             self._policy_queue.reorder(request)
@@ -101,12 +117,15 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
             self._policy_queue.reorder(request)
         for request in ask("deadlines", nobody, amin.too_late):
             self._policy_queue.reorder(request)
-        makes_way = ask("making way", nobody, amin.make_way)
+        decides = self.amin_mode == ON
+        if self.amin_mode == SHADOW:
+            self._look_on()
+        makes_way = ask("making way", nobody, amin.make_way) if decides else nobody
         for request in makes_way:
             self.running.remove(request)
             self._preempt_request(request, time.monotonic())
         none: list[int] = []
-        victims = ask("victims", none, amin.victims)
+        victims = ask("victims", none, amin.victims) if decides else none
         if victims:
             leaving = set(victims)
             staying = [r for i, r in enumerate(self.running) if i not in leaving]
@@ -117,7 +136,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self.amin_boundary.step_is_over()
         if self.amin_metrics:
             update = self.amin_metrics.step_is_over
-            ask("metrics", None, update, amin, self.amin_boundary, amin.clock())
+            ask("metrics", None, update, amin, self.amin_boundary, self.amin_mode, amin.clock())
         return output
 
     def update_from_output(self, *args: Any, **kwargs: Any) -> Any:
@@ -139,6 +158,23 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self.amin_boundary.ask("end", None, self.amin.ended, request)
         return super()._free_request(request, *args, **kwargs)
 
+    def _change_mode(self, mode: str) -> None:
+        """The operator says so: whoever waits is in another order from this step on."""
+        self.amin_mode = mode
+        self.policy = seam.SchedulingPolicy.FCFS if mode == ON else seam.stock_policy(self)
+        for request in list(self._policy_queue):
+            self._policy_queue.reorder(request)
+        self._mode_watch.does(mode)
+        seam.logger.info("amin: mode %s: %s", mode, IN_WORDS[mode])
+
+    def _look_on(self) -> None:
+        """Now and then: whom would amin have go next?"""
+        now = self.amin.clock()
+        if now - self._looked_on >= SECONDS_BETWEEN_LOOKS and len(self._policy_queue):
+            self._looked_on = now
+            head = self._policy_queue.peek_request()
+            self.amin_boundary.ask("looking on", None, self.amin.look_on, head)
+
     def _become_stock(self) -> None:
         """amin has given up: vLLM's own queue, with all who wait, by arrival."""
         if self.waiting is not self._policy_queue:
@@ -152,12 +188,23 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def _key(self, request: seam.Request) -> Key:
         arrival = request.amin_arrival
-        return self.amin_boundary.ask("order", (0, arrival, arrival), self.amin.key, request)
+        key = self.amin_boundary.ask("order", (0, arrival, arrival), self.amin.key, request)
+        if self.amin_mode == ON:
+            return key
+        # As vLLM's queues: by priority, or whoever was preempted last first, then by arrival.
+        if seam.stock_policy(self) == seam.SchedulingPolicy.PRIORITY:
+            return request.priority, arrival, arrival
+        preemption = request.amin_preemption
+        return 0, -preemption if preemption else arrival, arrival
 
     def _admits(self, request: seam.Request) -> bool:
+        if self.amin_mode != ON:
+            return True
         return self.amin_boundary.ask("admission", True, self.amin.admits, request)
 
     def _due(self, head: seam.Request) -> seam.Request | None:
+        if self.amin_mode != ON:
+            return None
         return self.amin_boundary.ask("promise", None, self.amin.due, head)
 
     def _left(self, request: seam.Request) -> None:

@@ -14,6 +14,8 @@ class Tally:
     preempted_tokens       tokens whose KV was given up by them; what of it the prefix cache still
                            holds when they return need not be computed again
     gone_by_promise        requests that went next because a promise said so, and not the policy
+    looked_on              in shadow: how often somebody waited when it was looked at
+    would_differ           and how often of these amin would have had somebody else go next
     readers_paused         replies that ended whose reader once had to wait for more than a second
     """
 
@@ -22,3 +24,5 @@ class Tally:
     preempted_tokens: int = 0
     gone_by_promise: int = 0
     readers_paused: int = 0
+    looked_on: int = 0
+    would_differ: int = 0

@@ -1,7 +1,8 @@
-"""Where the processes of one server leave their metrics for its ``/metrics``.
+"""A folder that the processes of one server share: for metrics, and for what the operator asks.
 
 prometheus_client writes a file for each process into the folder that `METRICS_VARIABLE` names, and
-vLLM's page is made of all of them. Imports neither.
+vLLM's ``/metrics`` is made of all of them. The file that `MODE_VARIABLE` names says in which mode
+amin is to be (`amin.engine.vllm.mode`). Imports neither vLLM nor prometheus_client.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import tempfile
 from pathlib import Path
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MODE_VARIABLE = "AMIN_MODE_FILE"
 
-_NAME = "amin-metrics-"
+_NAME = "amin-server-"
 
 
-def new_metrics_folder() -> str:
-    """An empty folder for the server that this process becomes, with its number in the name.
+def share_a_folder(environment: dict[str, str]) -> None:
+    """Name the files of a new folder in the server's environment, but for what is named there.
 
-    Folders of servers that run no longer are removed.
+    The folder has the number of this process in its name, which the server will have. Folders of
+    servers that run no longer are removed.
     """
     everywhere = Path(tempfile.gettempdir())
     for folder in everywhere.glob(f"{_NAME}*"):
@@ -28,7 +31,8 @@ def new_metrics_folder() -> str:
     own = everywhere / f"{_NAME}{os.getpid()}"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(mode=0o700)
-    return str(own)
+    for variable, name in ((METRICS_VARIABLE, "."), (MODE_VARIABLE, "mode.json")):
+        environment[variable] = environment.get(variable) or str(own / name)
 
 
 def _is_alive(number: str) -> bool:
