@@ -51,5 +51,5 @@ def reproduce(claims: tuple[str, ...], quick: bool, out: Path) -> None:
     screen.print(table)
     out.mkdir(parents=True, exist_ok=True)
     (out / "claims.md").write_text(as_markdown(found), encoding="utf-8")
-    (out / "index.html").write_text(as_page(found), encoding="utf-8")
+    (out / "index.html").write_text(as_page(found, quick), encoding="utf-8")
     screen.print(f"page: {out / 'index.html'}", soft_wrap=True)

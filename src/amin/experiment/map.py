@@ -65,6 +65,8 @@ class MapConfig:
         try:
             table = tomllib.loads(text)
             quick = table.pop("quick", {})
+            if is_quick:
+                quick["title"] = f"{table.get('title')} (--quick: a sample, not the map)"
             return cls(**table | (quick if is_quick else {}))
         except (tomllib.TOMLDecodeError, TypeError) as error:
             raise ConfigError(f"{where}: {str(error).removeprefix('MapConfig.')}") from error

@@ -88,8 +88,8 @@ def as_markdown(found: Sequence[Reproduced]) -> str:
     return _verdicts(found) + "".join(_heading(one) + _details(one) for one in found)
 
 
-def as_page(found: Sequence[Reproduced]) -> str:
-    """The same as HTML, with a figure for each claim."""
+def as_page(found: Sequence[Reproduced], is_quick: bool = False) -> str:
+    """The same as HTML, with a figure for each claim; the title says if few settings were run."""
     from amin.experiment.curves import curves_of
     from amin.report.curve_figure import curve_figure
     from amin.report.plain_page import plain_page
@@ -100,7 +100,7 @@ def as_page(found: Sequence[Reproduced]) -> str:
             curves_of(one.claim, one.measured), name=f"claim-{number}", title=one.claim.claim
         )
         parts += [_heading(one), figure, _details(one)]
-    return plain_page("amin reproduce", parts)
+    return plain_page("amin reproduce" + " --quick (few settings)" * is_quick, parts)
 
 
 def _verdicts(found: Sequence[Reproduced]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amin.metrics.summary import Summary, summarize
+from amin.policy.catalog import POLICIES
 from amin.record import RunResult
 from amin.report.cells import COLUMNS, Column, format_ratio, format_value, ratio
 from amin.report.comparable import is_as_complete, is_comparable, is_same_workload
@@ -56,8 +58,9 @@ def headline(results: Sequence[RunResult], again: RunResult | None = None) -> He
     """The finding over runs of which the first is the baseline.
 
     The best run is that of the smallest mean e2e latency among those comparable to it (see
-    `amin.report.comparable`). Differences smaller than between the baseline and its second run,
-    `again`, are called none; without a second run, measured numbers come with a word about it.
+    `amin.report.comparable`), but for policies that are told the truth. Differences smaller than
+    between the baseline and its second run, `again`, are called none; without a second run,
+    measured numbers come with a word about it.
     """
     runs = [
         _Run(label, result, summarize(result))
@@ -75,9 +78,29 @@ def headline(results: Sequence[RunResult], again: RunResult | None = None) -> He
             "with no other run to compare it with.",
             cautions=cautions,
         )
+    told = [run for run in rivals if _is_told_the_truth(run)]
+    rivals = [run for run in rivals if run not in told]
+    yardsticks = _yardsticks(told, baseline)
+    if not rivals:
+        return Headline("Only policies that are told the truth were run.", yardsticks, cautions)
     best = min(rivals, key=lambda run: run.mean)
-    details = (_price(best, baseline, noise), *_slower(rivals, baseline, noise))
+    details = (_price(best, baseline, noise), *_slower(rivals, baseline, noise), *yardsticks)
     return Headline(_finding(best, baseline, noise), details, cautions)
+
+
+def _is_told_the_truth(run: _Run) -> bool:
+    """Whether no server could run it: it is a yardstick for others, and never the finding."""
+    name = re.split("[@+~]", run.result.policy)[0]
+    return name in POLICIES and POLICIES[name].is_clairvoyant
+
+
+def _yardsticks(told: Sequence[_Run], baseline: _Run) -> tuple[str, ...]:
+    if not told:
+        return ()
+    runs = ", ".join(
+        f"{run.label} ({format_ratio(ratio(run.mean, baseline.mean))})" for run in told
+    )
+    return (f"Yardsticks that are told every length, which no server is: {runs}.",)
 
 
 def _finding(best: _Run, baseline: _Run, noise: _Noise) -> str:

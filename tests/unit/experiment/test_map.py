@@ -109,6 +109,8 @@ def test_who_is_told_nothing_knows_nothing() -> None:
 def test_the_map_that_ships_can_be_run() -> None:
     """Its policies are known, its cells are settings that are allowed; quick has far fewer."""
     full, quick = (MapConfig.parse(shipped_map(), "map.toml", is_quick=q) for q in (False, True))
+    assert "--quick: a sample" in quick.title
+    assert "quick" not in full.title
     for place in full.places:
         for cell in full.cells(place):
             cell.setting.check_policy()

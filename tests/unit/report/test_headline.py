@@ -107,3 +107,17 @@ def test_one_run_on_a_real_clock_is_called_one_run(make_result: MakeResult) -> N
     for engine, num_cautions in (("vllm", 1), ("vllm-dry", 0)):
         said = headline([make_result("fcfs", engine=engine), make_result("amin", engine=engine)])
         assert sum("ran once" in caution for caution in said.cautions) == num_cautions
+
+
+def test_who_is_told_the_truth_is_a_yardstick_and_no_finding(make_result: MakeResult) -> None:
+    """With promises and a watermark in its name, too; where nobody else ran, nobody wins."""
+    truth = (
+        make_result("hindsight+1~10", (0.5, 1.0)),
+        make_result("smallest-volume@0.05", (0.5, 1.1)),
+    )
+    said = headline([make_result("fcfs"), make_result("amin", (1.5, 2.5)), *truth])
+    assert said.finding.startswith("amin has the best mean e2e latency")
+    assert said.details[-1].startswith("Yardsticks that are told every length, which no server is:")
+    assert "hindsight+1~10 (0.25x)" in said.details[-1]
+    alone = headline([make_result("fcfs"), *truth])
+    assert alone.finding == "Only policies that are told the truth were run."
