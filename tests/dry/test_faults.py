@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.dry.simulated import everything_decided
 
 from amin.engine.boundary import FAULTS_TO_GIVE_UP
 from amin.engine.vllm import seam
+from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.decisions import Decisions
+from amin.engine.vllm.metrics import Metrics
 from amin.workload.interface import Job
 from amin.workload.lmsys_like import embedded_replies, lmsys_like
 
@@ -24,10 +27,11 @@ pytestmark = pytest.mark.dry
 EVERY_ENTRY = sorted(
     name for name, _ in inspect.getmembers(Decisions, inspect.isfunction) if name[0] != "_"
 )
-ENTRIES = sorted(
-    set(EVERY_ENTRY) - {"close", "returned", "skipped_alike", "hidden", "shown", "arrived_unknown"}
-)
-"""Without those that are asked at the end, where vLLM skips somebody, or after another fault."""
+SELDOM = {"close", "returned", "skipped_alike", "hidden", "shown", "arrived_unknown"}
+"""Asked at the end, where vLLM skips somebody, or after another fault."""
+LOOKING = {"look_on", "waiting_since", "begun"}
+"""Asked in shadow, or for metrics."""
+ENTRIES = sorted(set(EVERY_ENTRY) - SELDOM - LOOKING)
 
 SHAPE: dict[str, Any] = {"num_gpu_blocks": 257, "block_size": 16, "seconds_per_step": 0.03}
 WAYS: dict[str, dict[str, Any]] = {
@@ -127,6 +131,34 @@ def test_under_load_every_request_ends(
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert f"InjectedError: {entry}" in errors[0].getMessage()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("entry", sorted({*ENTRIES, "look_on"}))
+def test_in_shadow_no_fault_changes_a_decision(
+    engine_of: MakeEngine, stock: dict[str, str], entry: str, when: str
+) -> None:
+    """Whatever fails while amin looks on, vLLM decides as ever; the third time amin looks away."""
+    settings = {"predictor": "online", "tail_promise": 1.0, "stream_promise": 10.0}
+    engine = engine_of("expected-volume", mode="shadow", **SHAPE, **settings)
+    raised = break_(engine.scheduler.amin, entry, lambda number: number > 20, when)
+    assert everything_decided(engine.run(load())) == stock["sync"]
+    assert engine.scheduler.amin_boundary.is_off == (len(raised) == FAULTS_TO_GIVE_UP)
+    is_asked = entry not in ("admits", "due", "make_way", "victims")
+    assert bool(raised) == is_asked
+
+
+@pytest.mark.parametrize("entry", ["waiting_since", "begun"])
+def test_metrics_that_fail_cost_no_request(engine_of: MakeEngine, entry: str) -> None:
+    """They are asked behind the same boundary."""
+    settings = {"predictor": "online", "tail_promise": 1.0, "stream_promise": 10.0}
+    engine = engine_of("expected-volume", **SHAPE, **settings)
+    config = AminConfig(tail_promise=1.0)
+    engine.scheduler.amin_metrics = Metrics(config, 0, CollectorRegistry())
+    raised = break_(engine.scheduler.amin, entry, lambda number: True)
+    assert all(record.status == "finished" for record in engine.run(load()).records)
+    assert len(raised) == FAULTS_TO_GIVE_UP
+    assert engine.scheduler.amin_boundary.faults["metrics"] == FAULTS_TO_GIVE_UP
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from amin.engine.settings import READING_PACE, TAIL_PROMISE, Label
 from amin.errors import ConfigError
 from amin.experiment.cell import Row
 from amin.experiment.comparison import Comparison, compare
+from amin.experiment.frame import frame
 from amin.experiment.load import rho as load_of
 from amin.experiment.served_setting import Fidelity, fidelity
 from amin.experiment.setting import Setting
@@ -129,6 +130,18 @@ class Advice:
             worst=ratio("max_e2e_latency"),
             ttft=ratio("mean_ttft"),
             paused=first["share_paused"] or 0.0,
+        )
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each growth of the traffic and each setting."""
+        columns = "mean", "p99", "worst", "ttft"
+        return frame(
+            [
+                {"growth": growth, "setting": option.label, "paused": option.paused}
+                | {name: getattr(option, name).value for name in columns}
+                for growth in GROWTH
+                for option in self.options(growth)
+            ]
         )
 
     @property

@@ -16,6 +16,7 @@ from rich.table import Table
 from amin.engine.settings import Label
 from amin.errors import ConfigError
 from amin.experiment.cell import Cell, Row
+from amin.experiment.frame import frame
 from amin.experiment.setting import Setting
 from amin.experiment.sweep import sweep
 from amin.experiment.traffic import Traffic
@@ -53,13 +54,9 @@ class Comparison:
             for seed in mine
         ]
 
-    def as_frame(self) -> Any:
-        """A pandas frame, a row per cell; raises `ConfigError` where pandas is not installed."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ConfigError("frame: no pandas here; run: pip install 'amin[frame]'") from error
-        return pandas.DataFrame(self.rows)
+    def to_pandas(self) -> Any:
+        """A frame with a row per cell; raises `ConfigError` where pandas is not installed."""
+        return frame(self.rows)
 
     def as_csv(self) -> str:
         """A row per cell, unrounded."""

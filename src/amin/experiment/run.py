@@ -9,6 +9,7 @@ from typing import Any
 
 from amin.engine.simulator import Simulation
 from amin.engine.simulator.simulation import Progress
+from amin.experiment.frame import frame
 from amin.experiment.load import rho
 from amin.experiment.setting import Setting
 from amin.metrics.summary import Summary, for_json, summary_of
@@ -41,6 +42,10 @@ class Run:
         See `amin.experiment.load`.
         """
         return rho(self.simulation.trace, self.setting.config)
+
+    def to_pandas(self) -> Any:
+        """A frame with a row for each request, the fields of `RequestRecord` in its columns."""
+        return frame([asdict(record) for record in self.result.records])
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, ready for JSON: what is not finite becomes None."""

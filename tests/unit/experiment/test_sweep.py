@@ -132,7 +132,7 @@ def test_a_policy_of_ones_own_is_found_again() -> None:
 def test_a_comparison_is_a_frame() -> None:
     """A row for each policy and seed, with the numbers of the rows."""
     comparison = compare(NAMES[:2], TRAFFIC, SETTING, [1, 2])
-    frame = comparison.as_frame()
+    frame = comparison.to_pandas()
     assert frame["mean_ttft"].tolist() == [row["mean_ttft"] for row in comparison.rows]
     assert frame.groupby("label")["num_finished"].sum().to_dict() == dict.fromkeys(NAMES[:2], 120)
 

@@ -70,6 +70,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         self._mode_watch = ModeWatch(config.mode, rank, ModeFile())
         self._mode_watch.does(ON)
         self._looked_on = 0.0
+        self._num_preempted = 0
         self._num_arrivals = 0
         # With vLLM's FCFS rule the victim is the end of the list, which is ours to order.
         self.policy = seam.SchedulingPolicy.FCFS
@@ -92,7 +93,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
 
     def add_request(self, request: seam.Request) -> None:
         """vLLM's own, after amin has noted the arrival."""
-        request.amin_arrival = self._num_arrivals
+        request.amin_arrival, request.amin_preempted_as = self._num_arrivals, 0
         self._num_arrivals += 1
         ask, amin = self.amin_boundary.ask, self.amin
         is_noted = ask("arrival", False, amin.arrived, request)
@@ -151,6 +152,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         super().shutdown()
 
     def _preempt_request(self, request: seam.Request, *args: Any, **kwargs: Any) -> None:
+        self._num_preempted += 1
+        request.amin_preempted_as = self._num_preempted
         self.amin_boundary.ask("preemption", None, self.amin.preempted, request)
         super()._preempt_request(request, *args, **kwargs)
 
@@ -194,8 +197,8 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
         # As vLLM's queues: by priority, or whoever was preempted last first, then by arrival.
         if seam.stock_policy(self) == seam.SchedulingPolicy.PRIORITY:
             return request.priority, arrival, arrival
-        preemption = request.amin_preemption
-        return 0, -preemption if preemption else arrival, arrival
+        back = request.amin_preempted_as
+        return 0, -back if back else arrival, arrival
 
     def _admits(self, request: seam.Request) -> bool:
         if self.amin_mode != ON:
