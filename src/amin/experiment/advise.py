@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,7 +145,7 @@ class Advice:
             ]
         )
 
-    @property
+    @cached_property
     def warnings(self) -> list[str]:
         """Why the answer may not hold: too little traffic, too much, or too uneven."""
         trace = self.traffic.trace(1, self.setting.config)

@@ -10,16 +10,15 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from amin import __version__
 from amin.engine.settings import promise_in_words
+from amin.engine.vllm.asgi import Message, Receive, Send, send_json
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.mode import ModeFile
 from amin.errors import ConfigError
 
-Message = MutableMapping[str, Any]
 PATH = "/amin"
 TOKEN_VARIABLE = "AMIN_CONTROL_TOKEN"
 LONGEST_BODY = 1024
@@ -32,12 +31,7 @@ class Control:
         self._config, self._file = config, file
         self._token = os.environ.get(TOKEN_VARIABLE, "")
 
-    async def answer(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def answer(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request to `PATH`."""
         if scope["method"] == "GET":
             status, answer = 200, self._state()
@@ -47,10 +41,7 @@ class Control:
             status, answer = 401, {"error": "wrong token"}
         else:
             status, answer = self._switch(await _body(receive))
-        body = json.dumps(answer).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, status, answer)
 
     def _state(self) -> dict[str, Any]:
         config = self._config
@@ -79,7 +70,7 @@ class Control:
         return hmac.compare_digest(given, b"Bearer " + self._token.encode())
 
 
-async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes:
+async def _body(receive: Receive) -> bytes:
     """What was sent, or so much of it that it is refused."""
     body = b""
     while len(body) <= LONGEST_BODY:

@@ -248,6 +248,8 @@ class Decisions:
     def stepped(self, output: Any) -> None:
         """vLLM has decided a step."""
         self.ranks.stepped(self._scheduler, output)
+        if not (self._steps or self.guard):
+            return
         in_use = seam.num_blocks_in_use(self._scheduler) * self._cache.block_size
         if self._steps:
             self._steps.decided(output.total_num_scheduled_tokens, in_use)

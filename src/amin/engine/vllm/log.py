@@ -55,7 +55,15 @@ class RequestLog:
         seconds: float,
     ) -> None:
         """A request has ended, `seconds` after it arrived."""
-        self._submit(partial(self._write_end, facts, estimate, num_output_tokens, is_cut, seconds))
+
+        def write() -> None:
+            row = self._row(facts, num_output_tokens, is_cut)
+            row["e2e_latency"] = round(seconds, 4)
+            # What was believed at the end, to see later how good it was.
+            row |= {"believed_lower": estimate.lower, "believed_upper": estimate.upper}
+            self._write(row)
+
+        self._submit(write)
 
     def note(self, row: dict[str, Any]) -> None:
         """Write a row that is no request: what the server is, how its steps went."""
@@ -72,20 +80,6 @@ class RequestLog:
         if not self._worker.submit(call):
             self.num_lost += 1
             self._warn("more lines wait than can be written")
-
-    def _write_end(
-        self,
-        facts: Request,
-        estimate: LengthEstimate,
-        num_output_tokens: int,
-        is_cut: bool,
-        seconds: float,
-    ) -> None:
-        row = self._row(facts, num_output_tokens, is_cut)
-        row["e2e_latency"] = round(seconds, 4)
-        # What was believed at the end, to see later how good it was.
-        row |= {"believed_lower": estimate.lower, "believed_upper": estimate.upper}
-        self._write(row)
 
     def _write(self, row: dict[str, Any]) -> None:
         try:

@@ -10,7 +10,7 @@ All values are brought up to date once a second, not at every step.
 from __future__ import annotations
 
 import os
-from collections import Counter
+from bisect import bisect_right
 from dataclasses import asdict
 from typing import Any
 
@@ -44,7 +44,7 @@ class Metrics:
 
         self._registry = registry if registry is not None else CollectorRegistry()
         self._labels = {"engine": str(rank)}
-        self._before: Counter[str] = Counter()
+        self._before: dict[str, float] = {}
         self._updated = self._work = self._work_per_second = 0.0
         self._make(config)
 
@@ -120,9 +120,9 @@ class Metrics:
         told.labels(**info, **self._labels).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
-        from prometheus_client import Counter as PrometheusCounter
+        from prometheus_client import Counter
 
-        return PrometheusCounter(name, text, (*labels, *self._labels), registry=self._registry)
+        return Counter(name, text, (*labels, *self._labels), registry=self._registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Any:
         from prometheus_client import Gauge
@@ -133,15 +133,15 @@ class Metrics:
     def _grow(self, name: str, value: float, **labels: str) -> None:
         """Counters are told by how much they have grown, here since the last time."""
         key = name + "".join(labels.values())
-        more = value - self._before[key]
+        more = value - self._before.get(key, 0.0)
         self._counters[name].labels(**labels, **self._labels).inc(max(more, 0.0))
-        self._before[key] = value  # type: ignore[assignment]
+        self._before[key] = value
 
     def _update_queue(self, decisions: Decisions, now: float) -> None:
         waited = sorted(now - since for since in decisions.waiting_since())
         below = 0
         for age in (*AGES, float("inf")):
-            number = sum(seconds <= age for seconds in waited)
+            number = bisect_right(waited, age)
             name = f"{age:g}" if age < float("inf") else f"more than {AGES[-1]:g}"
             self._waiting.labels(age=name, **self._labels).set(number - below)
             below = number

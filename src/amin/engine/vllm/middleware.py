@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from amin.engine.secret import server_secret
+from amin.engine.vllm.asgi import App, Message, Receive, Send, send_json
 from amin.engine.vllm.config import AminConfig
 from amin.engine.vllm.control import PATH as CONTROL_PATH
 from amin.engine.vllm.control import Control
@@ -28,11 +29,6 @@ from amin.predictor.features import keyed_hash
 from amin.predictor.foretold import api_side
 from amin.predictor.seldom import Seldom
 from amin.prompt_text import both_ends, prompt_text
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LONGEST_BODY = 256 * 1024
 """Bytes of a body that is parsed, which takes a millisecond. Longer ones (images, books) pass
@@ -195,7 +191,4 @@ async def _refuse(send: Send, error: HintError) -> None:
             "code": 400,
         }
     }
-    body = json.dumps(answer).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send_json(send, 400, answer)

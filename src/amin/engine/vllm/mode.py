@@ -93,7 +93,8 @@ class ModeWatch:
 
     def does(self, mode: str) -> None:
         """The engine does what is asked, from now on."""
-        threading.Thread(target=_quietly, args=(self._file.tell, self._rank, mode)).start()
+        if self._file.is_there:
+            threading.Thread(target=_quietly, args=(self._file.tell, self._rank, mode)).start()
 
     def _run(self) -> None:
         while True:

@@ -35,7 +35,7 @@ IN_WORDS = {
     "shadow": "vLLM decides, and amin counts what it would have done",
     "off": "vLLM decides",
 }
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_COUNTS = 1.0
 
 
 class AminScheduler(seam.Scheduler):  # type: ignore[misc]
@@ -173,7 +173,7 @@ class AminScheduler(seam.Scheduler):  # type: ignore[misc]
     def _look_on(self) -> None:
         """Now and then: whom would amin have go next?"""
         now = self.amin.clock()
-        if now - self._looked_on >= SECONDS_BETWEEN_LOOKS and len(self._policy_queue):
+        if now - self._looked_on >= SECONDS_BETWEEN_COUNTS and len(self._policy_queue):
             self._looked_on = now
             head = self._policy_queue.peek_request()
             self.amin_boundary.ask("looking on", None, self.amin.look_on, head)
